@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "adapters/ipfs/ipfs_store.h"
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <limits>
+
+#include "adapters/ipfs/ipfs_names.h"
+#include "adapters/ipfs/kubo_wire.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+
+namespace holdfast {
+
+namespace {
+
+constexpr std::uint64_t kReplyMaxBytes = 4U << 20;       // of JSON: references of a pack are its largest
+constexpr std::uint64_t kErrorTextMaxBytes = 64U << 10;  // of a reply that is no success
+constexpr std::uint64_t kLeafMaxBytes = 1U << 20;        // Kubo's largest chunk; smaller objects are one raw block
+constexpr std::uint64_t kSlowestBytesPerSecond = 256U << 10;  // under this a node is taken for hanging; bitswap measured 35 MiB/s
+constexpr std::size_t kBlocksPerRemoval = 50;                 // CIDs in one query string
+
+bool ends_the_call(ErrorCode code) { return code == ErrorCode::kCancelled || code == ErrorCode::kDeadlineExceeded; }
+
+std::optional<std::uint64_t> number_in(std::string_view text) {
+  std::uint64_t value = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (text.empty() || parsed.ec != std::errc() || parsed.ptr != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+Status check_locator(const std::string& locator) {
+  if (ipfs::is_cid(locator)) return ok_status();
+  return Error(ErrorCode::kInvalidArgument, "a locator on IPFS is a CIDv1 in base 32 of a SHA-256");
+}
+
+std::string without_last_slash(std::string url) {
+  while (url.ends_with('/')) url.pop_back();
+  return url;
+}
+
+/// Puts pieces of a body one behind the other into the caller's memory; what is no success is kept as text.
+struct RangeSink {
+  MutableByteView out;
+  int success = 200;
+  std::size_t done = 0;
+  Bytes error_text = {};
+
+  Status take(const http::Response& head, ByteView piece) {
+    if (head.status != success) {
+      if (error_text.size() + piece.size() <= kErrorTextMaxBytes) append(error_text, piece);
+      return ok_status();
+    }
+    if (piece.size() > out.size() - done) return Error(ErrorCode::kCorrupt, "the reply is longer than the range asked for");
+    std::ranges::copy(piece, out.begin() + static_cast<std::ptrdiff_t>(done));
+    done += piece.size();
+    return ok_status();
+  }
+};
+
+}  // namespace
+
+Result<std::shared_ptr<IpfsStore>> IpfsStore::make(const Options& options,
+                                                   std::shared_ptr<http::HttpTransport> transport) {
+  std::vector<std::string> urls = options.gateways;
+  urls.push_back(options.api);
+  for (const std::string& url : urls) {
+    if (!http::origin_of(url).empty()) continue;
+    return Error(ErrorCode::kInvalidArgument, "network '" + options.name + "': '" + http::redacted(url) + "' is no http or https address");
+  }
+  return std::shared_ptr<IpfsStore>(new IpfsStore(options, std::move(transport)));
+}
+
+IpfsStore::IpfsStore(const Options& options, std::shared_ptr<http::HttpTransport> transport)
+    : api_(without_last_slash(options.api)), find_timeout_(options.find_timeout), transport_(std::move(transport)) {
+  for (const std::string& gateway : options.gateways) gateways_.push_back(without_last_slash(gateway));
+  traits_.name = options.name;
+  traits_.type = "ipfs";
+  traits_.site = options.site;
+  if (traits_.site.empty()) traits_.site = http::is_loopback(api_) ? "this-host" : http::origin_of(api_);
+  traits_.jurisdiction = options.jurisdiction;
+  traits_.calls_in_flight_max = 8;  // four adds at once gave 94 MiB/s, one 52 (shared notes on Kubo 0.32.1, 2026-11)
+  traits_.can_remove = true;
+  traits_.erases = false;  // unpinning is not erasing: whoever fetched it may keep it
+  traits_.has_mutable_names = true;
+}
+
+std::chrono::milliseconds IpfsStore::time_for(std::uint64_t size_bytes) const {
+  return find_timeout_ + std::chrono::milliseconds(1000 * size_bytes / kSlowestBytesPerSecond);
+}
+
+Error IpfsStore::within_bound(Error error, const CallContext& context) const {
+  if (error.code() == ErrorCode::kDeadlineExceeded && check_context(context, system_clock(), "")) {
+    error = std::move(error).with_code(ErrorCode::kUnavailable);
+  }
+  return std::move(error).on_network(traits_.name);
+}
+
+Result<Bytes> IpfsStore::call(const std::string& command, const CallContext& context, std::vector<http::Part> form) {
+  http::Request request{.method = http::Method::kPost, .url = api_ + "/api/v0/" + command, .response_size_max_bytes = kReplyMaxBytes};
+  if (context.deadline != MonoTime::max()) {
+    // The node is told too, so that it does not go on with what nobody waits for.
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(context.deadline - system_clock().mono_now());
+    request.url += (command.find('?') == std::string::npos ? "?" : "&") + std::string("timeout=") +
+                   std::to_string(std::max<std::int64_t>(1, left.count())) + "ms";
+  }
+  if (!form.empty()) request.body = std::move(form);
+  Result<http::CollectedResponse> reply = http::send_and_collect(*transport_, request, context);
+  if (!reply) return std::move(reply).error().on_network(traits_.name);
+  const std::string doing = "ipfs " + command.substr(0, command.find('?'));
+  if (reply->head.status != 200) return ipfs::reply_error(reply->head.status, doing, reply->body).on_network(traits_.name);
+  if (const std::string_view broken = reply->head.trailer("x-stream-error"); !broken.empty()) {
+    return ipfs::reply_error(500, doing, as_bytes(broken)).on_network(traits_.name);
+  }
+  return std::move(reply->body);
+}
+
+Result<Bytes> IpfsStore::call_within(std::chrono::milliseconds bound, const std::string& command,
+                                     const CallContext& context) {
+  Result<Bytes> reply = call(command, with_timeout(context, system_clock(), bound));
+  if (!reply) return within_bound(std::move(reply).error(), context);
+  return reply;
+}
+
+Status IpfsStore::read_from_node(const std::string& cid, std::uint64_t offset, MutableByteView out, bool local_only,
+                                 const CallContext& context) {
+  const std::chrono::milliseconds bound = time_for(out.size());
+  http::Request request{.method = http::Method::kPost, .url = {}, .response_size_max_bytes = std::max<std::uint64_t>(out.size() + 1, kErrorTextMaxBytes)};
+  request.url = api_ + "/api/v0/cat?arg=" + cid + "&offset=" + std::to_string(offset) +
+                "&length=" + std::to_string(out.size()) + "&progress=false&timeout=" + std::to_string(bound.count()) + "ms" +
+                (local_only ? "&offline=true" : "");
+  RangeSink sink{.out = out};
+  // The node's own timeout comes first, since its answer says more than ours.
+  const CallContext bounded = with_timeout(context, system_clock(), bound + std::chrono::seconds(1));
+  Result<http::Response> reply = transport_->send(
+      request, [&](const http::Response& head, ByteView piece) { return sink.take(head, piece); }, bounded);
+  if (!reply) return within_bound(std::move(reply).error(), context);
+  const std::string doing = "ipfs cat " + cid;
+  if (reply->status != 200) return ipfs::reply_error(reply->status, doing, sink.error_text).on_network(traits_.name);
+  if (sink.done == out.size()) return ok_status();
+  // A lost leaf is status 200, a short body, and a trailer; the end of the object is a smaller promise.
+  const std::optional<std::uint64_t> promised = number_in(reply->header("x-content-length"));
+  if (promised && *promised < out.size()) {
+    return Error(ErrorCode::kOutOfRange, doing + ": it ends " + std::to_string(*promised) + " bytes after " + std::to_string(offset))
+        .on_network(traits_.name);
+  }
+  const std::string_view broken = reply->trailer("x-stream-error");
+  const std::string short_text = doing + ": " + std::to_string(sink.done) + " of " + std::to_string(out.size()) + " bytes came";
+  if (broken.empty()) return Error(ErrorCode::kUnavailable, short_text).on_network(traits_.name);
+  return ipfs::reply_error(500, short_text, as_bytes(broken)).on_network(traits_.name);
+}
+
+Status IpfsStore::read_from_gateway(const std::string& gateway, const std::string& cid, std::uint64_t offset,
+                                    MutableByteView out, const CallContext& context) {
+  http::Request request{.url = gateway + "/ipfs/" + cid, .response_size_max_bytes = std::max<std::uint64_t>(out.size() + 1, kErrorTextMaxBytes)};
+  const std::string range = std::to_string(offset) + "-" + std::to_string(offset + out.size() - 1);
+  request.headers = {{"Range", "bytes=" + range}, {"Accept", "application/octet-stream, */*"}};
+  RangeSink sink{.out = out, .success = 206};
+  const CallContext bounded = with_timeout(context, system_clock(), time_for(out.size()));
+  Result<http::Response> reply = transport_->send(
+      request, [&](const http::Response& head, ByteView piece) { return sink.take(head, piece); }, bounded);
+  const std::string doing = "gateway " + http::redacted(gateway);
+  if (!reply) return within_bound(std::move(reply).error(), context).with_context(doing);
+  if (reply->status == 200) return Error(ErrorCode::kUnsupported, doing + " ignores ranges").on_network(traits_.name);
+  if (reply->status != 206) {
+    return http::status_error(reply->status, doing, ipfs::error_message(sink.error_text)).on_network(traits_.name);
+  }
+  const std::string_view given = reply->header("content-range");
+  if (given.starts_with("bytes " + range + "/") && sink.done == out.size()) return ok_status();
+  // A range that begins within the object and ends past it is answered as far as it goes, with the object's size.
+  const std::optional<std::uint64_t> total = number_in(given.substr(std::min(given.find('/') + 1, given.size())));
+  const bool ends_before = total && *total < offset + out.size();
+  return Error(ends_before ? ErrorCode::kOutOfRange : ErrorCode::kUnavailable,
+               doing + " gave " + std::to_string(sink.done) + " of " + std::to_string(out.size()) + " bytes")
+      .on_network(traits_.name);
+}
+
+Status IpfsStore::read_elsewhere(const ObjectRef& ref, std::uint64_t offset, MutableByteView out,
+                                 const CallContext& context) {
+  HOLDFAST_TRY(check_locator(ref.locator));
+  HOLDFAST_TRY(check_context(context, system_clock(), "reading " + ref.locator));
+  if (out.empty()) return ok_status();
+  std::optional<Error> first;
+  for (const std::string& gateway : gateways_) {
+    Status got = read_from_gateway(gateway, ref.locator, offset, out, context);
+    if (got || got.error().code() == ErrorCode::kOutOfRange || ends_the_call(got.error().code())) return got;
+    log_debug("network " + traits_.name + ": " + got.error().message());
+    if (!first) first = std::move(got).error();
+  }
+  if (first) return std::move(*first);
+  return Error(ErrorCode::kUnsupported, "network " + traits_.name + " has no gateway to read from").on_network(traits_.name);
+}
+
+Status IpfsStore::read(const ObjectRef& ref, std::uint64_t offset, MutableByteView out, const CallContext& context) {
+  HOLDFAST_TRY(check_locator(ref.locator));
+  HOLDFAST_TRY(check_context(context, system_clock(), "reading " + ref.locator));
+  if (out.empty()) return ok_status();
+  constexpr auto kOffsetMax = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+  if (offset > kOffsetMax || out.size() > kOffsetMax - offset) {
+    return Error(ErrorCode::kOutOfRange, "reading " + ref.locator + ": no object is that long").on_network(traits_.name);
+  }
+  const auto final_answer = [](const Status& status) {
+    return status || status.error().code() == ErrorCode::kOutOfRange || ends_the_call(status.error().code());
+  };
+  // Without "offline" a node looks for what it lacks until the timeout: so it is asked for its own first.
+  Status own = read_from_node(ref.locator, offset, out, true, context);
+  if (final_answer(own)) return own;
+  if (own.error().code() == ErrorCode::kNotFound) {
+    Status found = read_from_node(ref.locator, offset, out, false, context);
+    if (final_answer(found)) return found;
+  }
+  if (gateways_.empty()) return own;
+  Status elsewhere = read_elsewhere(ref, offset, out, context);
+  if (elsewhere) {
+    log_info("network " + traits_.name + ": a gateway gave " + ref.locator + ", the node did not: " + own.error().message());
+    return elsewhere;
+  }
+  if (final_answer(elsewhere)) return elsewhere;
+  return std::move(own).error().with_context(elsewhere.error().message() + "; before that");
+}
+
+Result<Durability> IpfsStore::probe(const ObjectRef& ref, const CallContext& context) {
+  HOLDFAST_TRY(check_locator(ref.locator));
+  const Result<Bytes> pinned = call_within(find_timeout_, "pin/ls?arg=" + ref.locator + "&type=recursive", context);
+  if (!pinned) {
+    if (ipfs::classify(pinned.error().message()) == ipfs::KuboError::kNotPinned) return Durability::kAbsent;
+    return pinned.error();
+  }
+  const Result<Bytes> reply = call_within(
+      time_for(0), "files/stat?arg=/ipfs/" + ref.locator + "&with-local=true&offline=true", context);
+  if (!reply) {
+    const ErrorCode code = reply.error().code();
+    if (code == ErrorCode::kNotFound || code == ErrorCode::kCorrupt) return Durability::kAbsent;
+    return reply.error();
+  }
+  HOLDFAST_ASSIGN(const ipfs::FileStat stat, ipfs::parse_file_stat(*reply));
+  return stat.local && stat.size_bytes == ref.size_bytes ? Durability::kDurable : Durability::kAbsent;
+}
+
+Result<StoreHealth> IpfsStore::health(const CallContext& context) {
+  StoreHealth health;
+  const Result<Bytes> version = call_within(find_timeout_, "version", context);
+  if (!version) {
+    if (ends_the_call(version.error().code())) return version.error();
+    health.detail = version.error().message();
+    return health;
+  }
+  HOLDFAST_ASSIGN(const std::string number, ipfs::parse_text(*version, "Version"));
+  HOLDFAST_ASSIGN(const Bytes reply, call_within(find_timeout_, "repo/stat?size-only=true", context));
+  HOLDFAST_ASSIGN(const ipfs::RepoStat stat, ipfs::parse_repo_stat(reply));
+  health.reachable = true;
+  health.detail = "Kubo " + number.substr(0, 40);
+  health.used_bytes = stat.used_bytes;
+  health.capacity_bytes = stat.limit_bytes;
+  return health;
+}
+
+Result<ObjectRef> IpfsStore::add(http::Part part, std::uint64_t size_bytes, const CallContext& context) {
+  part.name = "file";
+  part.file_name = "object";
+  const bool one_block = size_bytes <= kLeafMaxBytes && std::holds_alternative<ByteView>(part.content);
+  const std::string expected = one_block ? ipfs::raw_cid(std::get<ByteView>(part.content)) : std::string();
+  std::vector<http::Part> form;
+  form.push_back(std::move(part));
+  HOLDFAST_ASSIGN(const Bytes reply, call("add?cid-version=1&raw-leaves=true&chunker=size-1048576&pin=true&quieter=true&progress=false", context, std::move(form)));
+  HOLDFAST_ASSIGN(ipfs::Added added, ipfs::parse_added(reply));
+  if ((one_block && added.cid != expected) || added.dag_size_bytes < size_bytes) {
+    return Error(ErrorCode::kCorrupt, "ipfs add: the node stored something else than it was given").on_network(traits_.name);
+  }
+  return ObjectRef{.locator = std::move(added.cid), .size_bytes = size_bytes};
+}
+
+Result<ObjectRef> IpfsStore::put(const ObjectName& /*name*/, ByteView object, const CallContext& context) {
+  return add({.name = {}, .file_name = {}, .content = object}, object.size(), context);
+}
+
+Result<ObjectRef> IpfsStore::put_file(const ObjectName& /*name*/, const std::string& path, const CallContext& context) {
+  std::error_code failed;
+  const std::uintmax_t size_bytes = std::filesystem::file_size(path, failed);
+  if (failed) return Error(ErrorCode::kNotFound, "putting " + path + ": " + failed.message());
+  return add({.name = {}, .file_name = {}, .content = path}, size_bytes, context);
+}
+
+Status IpfsStore::unpin(const std::string& cid, const CallContext& context) {
+  const Result<Bytes> reply = call_within(find_timeout_, "pin/rm?arg=" + cid, context);
+  if (!reply && ipfs::classify(reply.error().message()) != ipfs::KuboError::kNotPinned) return reply.error();
+  return ok_status();
+}
+
+/// Best effort: what stays is collected by the node's garbage collection. It matters for healing: `add` leaves a block that the
+/// node has already as it is, rotten or not. Blocks that another pin holds are refused by the node.
+void IpfsStore::drop_blocks(const std::string& cid, const CallContext& context) {
+  std::vector<std::string> blocks{cid};
+  const Result<Bytes> refs = call_within(find_timeout_, "refs?arg=" + cid + "&recursive=true&unique=true&offline=true", context);
+  if (refs) std::ranges::move(ipfs::parse_refs(*refs), std::back_inserter(blocks));
+  for (std::size_t i = 0; i < blocks.size(); i += kBlocksPerRemoval) {
+    std::string command = "block/rm?force=true&quiet=true&offline=true";
+    for (std::size_t j = i; j < std::min(blocks.size(), i + kBlocksPerRemoval); ++j) command += "&arg=" + blocks[j];
+    const Result<Bytes> removed = call_within(find_timeout_, command, context);
+    if (!removed) log_debug("network " + traits_.name + ": " + removed.error().message());
+  }
+}
+
+Status IpfsStore::remove(const ObjectRef& ref, const CallContext& context) {
+  HOLDFAST_TRY(check_locator(ref.locator));
+  HOLDFAST_TRY(unpin(ref.locator, context));
+  drop_blocks(ref.locator, context);
+  return ok_status();
+}
+
+}  // namespace holdfast

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "adapters/registry.h"
+
+#include <algorithm>
+#include <charconv>
+#include <functional>
+#include <numeric>
+
+#include "adapters/http/curl_transport.h"
+#include "adapters/ipfs/ipfs_store.h"
+#include "adapters/local/directory_store.h"
+#include "adapters/memory/memory_store.h"
+
+namespace holdfast {
+
+namespace {
+
+using Made = Result<std::shared_ptr<ObjectStore>>;
+
+struct Factory {
+  std::vector<std::string> values;  ///< keys with one value
+  std::vector<std::string> lists;   ///< keys with a list of values
+  std::function<Made(const NetworkConfig&)> make;
+};
+
+std::string value_of(const NetworkConfig& config, const std::string& key, std::string fallback = {}) {
+  const auto found = config.values.find(key);
+  return found == config.values.end() ? std::move(fallback) : found->second;
+}
+
+Result<bool> switch_of(const NetworkConfig& config, const std::string& key, bool fallback) {
+  const auto found = config.values.find(key);
+  if (found == config.values.end()) return fallback;
+  if (found->second == "true") return true;
+  if (found->second == "false") return false;
+  return Error(ErrorCode::kInvalidArgument,
+               "network '" + config.name + "': " + key + " is true or false, not '" + found->second + "'");
+}
+
+Made make_local(const NetworkConfig& config) {
+  HOLDFAST_ASSIGN(const bool create, switch_of(config, "create", true));
+  HOLDFAST_ASSIGN(std::shared_ptr<ObjectStore> store,
+                  DirectoryStore::open({.name = config.name,
+                                        .path = value_of(config, "path"),
+                                        .site = value_of(config, "site", "this-host"),
+                                        .jurisdiction = value_of(config, "jurisdiction"),
+                                        .create = create}));
+  return store;
+}
+
+Made make_memory(const NetworkConfig& config) {
+  return std::shared_ptr<ObjectStore>(
+      std::make_shared<MemoryStore>(MemoryStore::Options{.name = config.name,
+                                                         .site = value_of(config, "site", "this-host"),
+                                                         .jurisdiction = value_of(config, "jurisdiction"),
+                                                         .object_size_max_bytes = 0}));
+}
+
+/// One transport for all networks of the process: connections are kept per host anyway.
+Result<std::shared_ptr<http::HttpTransport>> shared_transport() {
+  static const Result<std::shared_ptr<http::HttpTransport>> transport = http::make_curl_transport();
+  return transport;
+}
+
+Made make_ipfs(const NetworkConfig& config) {
+  HOLDFAST_ASSIGN(std::shared_ptr<http::HttpTransport> transport, shared_transport());
+  IpfsStore::Options options{.name = config.name};
+  options.api = value_of(config, "api", options.api);
+  options.site = value_of(config, "site");
+  options.jurisdiction = value_of(config, "jurisdiction");
+  if (const auto found = config.lists.find("gateways"); found != config.lists.end()) options.gateways = found->second;
+  if (const std::string seconds = value_of(config, "find_timeout_seconds"); !seconds.empty()) {
+    constexpr int kFindSecondsMax = 600;
+    int value = 0;
+    const auto parsed = std::from_chars(seconds.data(), seconds.data() + seconds.size(), value);
+    if (parsed.ec != std::errc() || parsed.ptr != seconds.data() + seconds.size() || value < 1 || value > kFindSecondsMax) {
+      return Error(ErrorCode::kInvalidArgument, "network '" + config.name + "': find_timeout_seconds is 1 to 600, not '" + seconds + "'");
+    }
+    options.find_timeout = std::chrono::seconds(value);
+  }
+  HOLDFAST_ASSIGN(std::shared_ptr<ObjectStore> store, IpfsStore::make(options, std::move(transport)));
+  return store;
+}
+
+const std::map<std::string, Factory>& factories() {
+  static const std::map<std::string, Factory> known = {
+      {"ipfs", {{"api", "find_timeout_seconds"}, {"gateways"}, make_ipfs}},
+      {"local", {{"path", "create"}, {}, make_local}},
+      {"memory", {{}, {}, make_memory}},
+  };
+  return known;
+}
+
+/// Keys that every network has. `type` may stand there as it came; quotas are the decorators' work.
+const std::vector<std::string>& common_values() {
+  static const std::vector<std::string> keys = {"type", "site", "jurisdiction", "quota", "traffic_quota"};
+  return keys;
+}
+
+/// Levenshtein's distance: for messages that name what was probably meant.
+std::size_t distance(std::string_view left, std::string_view right) {
+  std::vector<std::size_t> row(right.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 0; i < left.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i + 1);
+    for (std::size_t j = 0; j < right.size(); ++j) {
+      const std::size_t changed = diagonal + (left[i] == right[j] ? 0U : 1U);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({changed, row[j] + 1, row[j + 1] + 1});
+    }
+  }
+  return row.back();
+}
+
+Error unknown_key(const NetworkConfig& config, const std::string& key, const std::vector<std::string>& known) {
+  const auto nearest = std::ranges::min_element(known, {}, [&](const std::string& k) { return distance(key, k); });
+  return {ErrorCode::kInvalidArgument,
+          "network '" + config.name + "' has an unknown key '" + key + "': did you mean '" + *nearest + "'?"};
+}
+
+Status check_keys(const NetworkConfig& config, const Factory& factory) {
+  std::vector<std::string> values = factory.values;
+  values.insert(values.end(), common_values().begin(), common_values().end());
+  std::vector<std::string> all = values;
+  all.insert(all.end(), factory.lists.begin(), factory.lists.end());
+  const auto has = [](const std::vector<std::string>& keys, const std::string& key) {
+    return std::ranges::find(keys, key) != keys.end();
+  };
+  for (const auto& [key, value] : config.values) {
+    if (has(values, key)) continue;
+    if (!has(factory.lists, key)) return unknown_key(config, key, all);
+    return Error(ErrorCode::kInvalidArgument, "network '" + config.name + "': " + key + " is a list");
+  }
+  for (const auto& [key, value] : config.lists) {
+    if (has(factory.lists, key)) continue;
+    if (!has(values, key)) return unknown_key(config, key, all);
+    return Error(ErrorCode::kInvalidArgument, "network '" + config.name + "': " + key + " is one value, not a list");
+  }
+  return ok_status();
+}
+
+}  // namespace
+
+Result<std::shared_ptr<ObjectStore>> make_store(const NetworkConfig& config) {
+  const std::string type = config.type.empty() ? config.name : config.type;
+  const auto found = factories().find(type);
+  if (found == factories().end()) {
+    std::string known;
+    for (const std::string& name : network_types()) known += (known.empty() ? "" : ", ") + name;
+    return Error(ErrorCode::kInvalidArgument,
+                 "network '" + config.name + "' has the unknown type '" + type + "': known are " + known);
+  }
+  HOLDFAST_TRY(check_keys(config, found->second));
+  return found->second.make(config);
+}
+
+std::vector<std::string> network_types() {
+  std::vector<std::string> types;
+  for (const auto& [name, factory] : factories()) types.push_back(name);
+  return types;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/store/object_store.h"
+
+namespace holdfast {
+
+/// One [network.NAME] of the configuration, as texts.
+struct NetworkConfig {
+  std::string name;
+  std::string type;  ///< empty: as name
+  std::map<std::string, std::string> values;
+  std::map<std::string, std::vector<std::string>> lists;
+};
+
+/// The adapter for `config`, without decorators. What a network needs is checked here as far as it can be without asking
+/// it: a network that is down is made all the same (`local` opens its directory).
+/// Errors: kInvalidArgument (unknown type, naming the known ones; unknown key, naming the nearest known one; a bad or
+/// missing value), and those of the adapter's own opening.
+Result<std::shared_ptr<ObjectStore>> make_store(const NetworkConfig& config);
+
+/// The known types, sorted.
+std::vector<std::string> network_types();
+
+}  // namespace holdfast

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/complete/completeness.h"
+
+#include "core/complete/checks.h"
+#include "core/complete/pg_archive.h"
+
+namespace holdfast {
+namespace {
+
+constexpr std::string_view kPgMagic = "PGDMP";
+constexpr std::size_t kPgFormatOffset = 10;
+constexpr std::string_view kGzipMagic = "\x1f\x8b\x08";
+constexpr std::string_view kZstdMagic = "\x28\xb5\x2f\xfd";
+constexpr std::string_view kLz4Magic = "\x04\x22\x4d\x18";
+
+using Verdict = CompletenessVerdict;
+
+Verdict verdict(Completeness completeness, std::string_view type, std::string reason) {
+  return {completeness, std::string(type), std::move(reason), false};
+}
+
+/// A check's outcome as a verdict; errors of reading stay errors.
+Result<Verdict> judged(std::string_view type, const Status& checked) {
+  if (checked) return verdict(Completeness::kComplete, type, "");
+  const Error& error = checked.error();
+  const std::string reason = std::string(type) + ": " + error.message();
+  if (error.code() == ErrorCode::kIncomplete) return verdict(Completeness::kIncomplete, type, reason);
+  if (error.code() == ErrorCode::kUnsupported) return verdict(Completeness::kUnchecked, type, reason);
+  return error;
+}
+
+Result<Bytes> read_range(RandomBytes& bytes, std::uint64_t offset, std::uint64_t size) {
+  Bytes range(static_cast<std::size_t>(size));
+  if (!range.empty()) HOLDFAST_TRY(bytes.read(offset, range));
+  return range;
+}
+
+/// What a compressed stream holds, when it was itself found whole: `pg_dump | gzip` ends well when pg_dump was killed.
+Result<Verdict> judge_inner(std::string_view type, const StreamEnds& ends) {
+  const PlainDump dump = recognise_plain_dump(ends.head(), ends.size() <= StreamEnds::kHeadBytes);
+  if (dump == PlainDump::kNone) return verdict(Completeness::kComplete, type, "");
+  return judged(std::string(type) + " of a plain dump", check_plain_dump(dump, ends.head(), ends.tail()));
+}
+
+Result<Verdict> judge_gzip(RandomBytes& bytes) {
+  StreamEnds ends;
+  const Status checked = check_gzip(bytes, ends);
+  return checked ? judge_inner("gzip", ends) : judged("gzip", checked);
+}
+
+Result<Verdict> judge_zstd(RandomBytes& bytes) {
+  const Status checked = check_zstd(bytes);
+  if (!checked) return judged("zstd", checked);
+  StreamEnds head;
+  const Status begun = decompress_zstd(bytes, StreamEnds::kHeadBytes, head);
+  if (!begun) return judged("zstd", begun);
+  if (recognise_plain_dump(head.head(), false) == PlainDump::kNone) return judge_inner("zstd", head);
+  StreamEnds all;
+  const Status decompressed = decompress_zstd(bytes, 0, all);
+  return decompressed ? judge_inner("zstd", all) : judged("zstd", decompressed);
+}
+
+Result<Verdict> judge_rdb(RandomBytes& bytes) {
+  const Result<RdbEnd> end = check_rdb(bytes);
+  if (!end) return judged("rdb", end.error());
+  if (*end == RdbEnd::kProved) return judged("rdb", ok_status());
+  return verdict(Completeness::kUnchecked, "rdb", "rdb: the file has no checksum");
+}
+
+Result<Verdict> judge_pg_archive(const DumpInput& input, ByteView head) {
+  if (head.size() <= kPgFormatOffset || !names_files(static_cast<PgFormat>(head[kPgFormatOffset]))) {
+    return judged("pg_dump custom", check_pg_custom(input.bytes));
+  }
+  constexpr std::string_view kType = "pg_dump directory";
+  if (input.siblings == nullptr) {
+    Verdict alone = verdict(Completeness::kUnchecked, kType, "pg_dump directory: the files beside toc.dat were not at hand");
+    alone.depends_on_siblings = true;
+    return alone;
+  }
+  HOLDFAST_ASSIGN(Verdict found, judged(kType, check_pg_directory(input.bytes, *input.siblings)));
+  found.depends_on_siblings = true;
+  return found;
+}
+
+Result<Verdict> judge_plain(RandomBytes& bytes, PlainDump dump, ByteView head) {
+  const std::uint64_t tail_size = std::min<std::uint64_t>(bytes.size(), StreamEnds::kTailBytes);
+  HOLDFAST_ASSIGN(const Bytes tail, read_range(bytes, bytes.size() - tail_size, tail_size));
+  return judged(dump == PlainDump::kCluster ? "pg_dumpall" : "pg_dump plain", check_plain_dump(dump, head, tail));
+}
+
+/// Whether `head` begins with `magic`, or is all there is of it.
+bool begins(std::string_view head, std::string_view magic, std::size_t min_bytes) {
+  if (head.size() >= magic.size()) return head.starts_with(magic);
+  return head.size() >= min_bytes && magic.starts_with(head);
+}
+
+}  // namespace
+
+Result<CompletenessVerdict> check_completeness(const DumpInput& input) {
+  RandomBytes& bytes = input.bytes;
+  if (bytes.size() == 0) return verdict(Completeness::kUnchecked, "", "the file is empty");
+  HOLDFAST_ASSIGN(const Bytes head, read_range(bytes, 0, std::min<std::uint64_t>(bytes.size(), StreamEnds::kHeadBytes)));
+  const std::string_view text = as_text(head);
+  if (begins(text, kPgMagic, 4)) return judge_pg_archive(input, head);
+  if (begins(text, kGzipMagic, 2)) return judge_gzip(bytes);
+  if (begins(text, kZstdMagic, 3)) return judge_zstd(bytes);
+  if (begins(text, kLz4Magic, 3)) return judged("lz4", check_lz4(bytes));
+  if (text.starts_with("REDIS0") || text.starts_with("VALKEY")) return judge_rdb(bytes);
+  const PlainDump dump = recognise_plain_dump(head, bytes.size() == head.size());
+  if (dump != PlainDump::kNone) return judge_plain(bytes, dump, head);
+  return verdict(Completeness::kUnchecked, "", "no known type of dump");
+}
+
+}  // namespace holdfast

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "core/tree/node_store.h"
+
+namespace holdfast {
+
+/// A chunk on its way into a pack. Safe from any thread.
+class ChunkTicket {
+ public:
+  virtual ~ChunkTicket() = default;
+  virtual bool is_ready() const noexcept = 0;
+  /// Waits until the chunk is in an open pack (not yet synced), and gives its reference. Errors: kNoSpace, kInternal.
+  virtual Result<ChunkRef> wait() = 0;
+  /// The plaintext, readable as long as the ticket lives.
+  virtual const std::shared_ptr<const Bytes>& plain() const noexcept = 0;
+};
+
+/// How full staging is: what slows writers down before the disk is full. Safe from any thread.
+class Pressure {
+ public:
+  virtual ~Pressure() = default;
+  /// Whether a writer may hand over `bytes` more now without waiting. Nothing is reserved.
+  virtual bool admits(std::uint64_t bytes) const noexcept = 0;
+  /// Calls `resume` once, from a thread of its own, when admits() has become true or the back-pressure deadline has passed
+  /// (then with kNoSpace). Never calls it inside this call.
+  virtual void when_relieved(std::function<void(Status)> resume) = 0;
+};
+
+/// The write path for chunks: fingerprint, known?, compress, seal, append to the domain's open pack. Work runs on a few threads behind a bounded
+/// queue. Safe from any thread.
+class ChunkPipeline : public ChunkSink {
+ public:
+  /// Hands one data chunk over; waits only while the queue is full. Never null.
+  virtual std::shared_ptr<ChunkTicket> submit(std::uint32_t domain, std::shared_ptr<const Bytes> plain) = 0;
+  /// Makes durable on this machine: every chunk whose ticket was ready before the call, and every journal record appended before it.
+  /// Concurrent calls share one sync. Errors: kNoSpace, kInternal (the disk failed: what was not durable stays so).
+  virtual Status commit() = 0;
+  virtual Pressure& pressure() noexcept = 0;
+};
+
+}  // namespace holdfast

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <map>
+
+#include "core/base/log.h"
+#include "core/ingest/source_state.h"
+
+namespace holdfast {
+
+void StoredChunkSource::State::enqueue(std::span<const ChunkRef> refs) {
+  if (options.prefetch_threads == 0 || refs.empty()) return;
+  std::uint64_t size = 0;
+  std::vector<ChunkRef> wanted;
+  for (const ChunkRef& ref : refs) {
+    if (size + ref.plain_size_bytes > options.prefetch_max_bytes) break;
+    size += ref.plain_size_bytes;
+    wanted.push_back(ref);
+  }
+  {
+    const std::lock_guard lock(queue_mutex);
+    if (wanted.empty() || queue_bytes + size > options.prefetch_max_bytes) return;
+    queue_bytes += size;
+    queue.push_back(std::move(wanted));
+  }
+  queue_changed.notify_one();
+}
+
+void StoredChunkSource::State::run_prefetch(const std::stop_token& stop) {
+  for (;;) {
+    std::vector<ChunkRef> refs;
+    {
+      std::unique_lock lock(queue_mutex);
+      if (!queue_changed.wait(lock, stop, [this] { return !queue.empty(); })) return;
+      if (stop.stop_requested()) return;
+      refs = std::move(queue.front());
+      queue.pop_front();
+    }
+    prefetch_now(refs, stop);
+    const std::lock_guard lock(queue_mutex);
+    for (const ChunkRef& ref : refs) queue_bytes -= ref.plain_size_bytes;
+  }
+}
+
+/// What is on this machine is opened one by one; what is not is fetched in ranges, pack by pack.
+void StoredChunkSource::State::prefetch_now(const std::vector<ChunkRef>& refs, const std::stop_token& stop) {
+  std::map<PackNumber, std::vector<Wanted>> remote;
+  for (const ChunkRef& ref : refs) {
+    if (stop.stop_requested()) break;
+    if (parts.plain_cache->get(ref)) continue;
+    const Result<ChunkLocation> at = locate(ref.id);
+    if (!at) continue;  // whoever reads it is told
+    const CallContext context{MonoTime::max(), stop};
+    const auto row = parts.stage.table().find(at->pack);
+    const bool staged = !row || row->state == PackState::kStaged;  // an open pack has no row yet
+    std::optional<Bytes> cached = staged ? std::nullopt : parts.cache.get(ref.id);
+    if (cached) ++cache_hits;
+    const ChunkFlights::Place place = flights.join(ref);
+    if (!place.leads) continue;
+    if (!staged && !cached) {
+      remote[at->pack].push_back({place.flight, *at});
+    } else if (cached) {
+      land_fetched({place.flight, *at}, *cached, context);
+    } else if (const auto bytes = read_staged(*at)) {
+      land_fetched({place.flight, *at}, *bytes, context);
+    } else {
+      flights.land(place.flight, std::nullopt);
+    }
+  }
+  for (auto& [pack, wanted] : remote) fetch_ranges(std::move(wanted), stop);
+}
+
+/// Splits what is wanted of one pack into ranges that are worth one request each.
+void StoredChunkSource::State::fetch_ranges(std::vector<Wanted> wanted, const std::stop_token& stop) {
+  std::sort(wanted.begin(), wanted.end(), [](const Wanted& a, const Wanted& b) { return a.at.offset < b.at.offset; });
+  std::size_t first = 0;
+  for (std::size_t i = 1; i <= wanted.size(); ++i) {
+    if (i < wanted.size()) {
+      const std::uint64_t end = wanted[i - 1].at.offset + wanted[i - 1].at.record_size_bytes;
+      const std::uint64_t grown = wanted[i].at.offset + wanted[i].at.record_size_bytes - wanted[first].at.offset;
+      if (wanted[i].at.offset - end <= options.range_gap_max_bytes && grown <= options.range_max_bytes) continue;
+    }
+    fetch_range(std::span(wanted).subspan(first, i - first), stop);
+    first = i;
+  }
+}
+
+void StoredChunkSource::State::fetch_range(std::span<const Wanted> wanted, const std::stop_token& stop) {
+  std::vector<RecordRange> ranges;
+  for (const Wanted& each : wanted) ranges.push_back({each.flight->ref.id, each.at.offset, each.at.record_size_bytes});
+  CallContext context{MonoTime::max(), stop};
+  context = with_timeout(context, parts.clock, options.prefetch_timeout);
+  const Result<std::vector<NetworkCopy>> where = copies(wanted.front().at.pack);
+  Result<std::vector<Bytes>> records =
+      where ? parts.networks.read_records(*where, ranges, context) : Result<std::vector<Bytes>>(where.error());
+  if (!records) {
+    log_debug("prefetching: " + records.error().message());
+    for (const Wanted& each : wanted) flights.land(each.flight, std::nullopt);
+    return;
+  }
+  ++network_reads;
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    network_bytes += (*records)[i].size();
+    parts.cache.put(ranges[i].id, (*records)[i]);
+    land_fetched(wanted[i], (*records)[i], context);
+  }
+}
+
+/// Opens a record that was fetched for a flight that this thread leads. A difference is left to who wants it: waiting for its base while leading
+/// several flights could wait for somebody who waits for one of them.
+void StoredChunkSource::State::land_fetched(const Wanted& wanted, const Bytes& record, const CallContext& context) {
+  const Result<RecordHeader> header = decode_record_header(record);
+  if (!header || header->codec == ChunkCodec::kDifference) {
+    flights.land(wanted.flight, std::nullopt);
+    return;
+  }
+  Result<Item> item = open(wanted.flight->ref, record, 0, context);
+  // A failure may be of this copy alone; the reader finds out.
+  flights.land(wanted.flight, item ? std::optional<ChunkFlights::Outcome>(std::move(item)) : std::nullopt);
+}
+
+}  // namespace holdfast

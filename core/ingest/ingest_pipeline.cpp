@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/ingest/ingest_pipeline.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <shared_mutex>
+#include <thread>
+#include <unordered_map>
+
+#include "core/base/log.h"
+#include "core/chunk/chunk_codec.h"
+#include "core/crypto/hash.h"
+#include "core/format/chunk_ref.h"
+#include "core/ingest/ingest_ticket.h"
+#include "core/ingest/stage_pressure.h"
+
+namespace holdfast {
+namespace {
+
+/// Enough lanes for a many-lane hasher (16 in libipsec-mb with AVX-512) even where a chunk has one segment.
+constexpr std::size_t kBatchMax = 16;
+
+/// What is to become a record.
+struct NewChunk {
+  std::uint32_t domain = 0;
+  ChunkKind kind = ChunkKind::kData;
+  ByteView plain;
+  std::span<const ChunkId> children;
+};
+
+}  // namespace
+
+struct IngestPipeline::State {
+  State(const IngestOptions& given, const Parts& given_parts, ByteView fingerprint_key)
+      : options(given),
+        parts(given_parts),
+        key(SecretBytes::copy_of(fingerprint_key)),
+        hasher(best_chunk_hasher()),
+        pressure(parts.stage, parts.clock, options.relief_deadline) {}
+
+  struct Job {
+    std::uint32_t domain;
+    std::shared_ptr<IngestTicket> ticket;
+  };
+
+  const IngestOptions options;
+  const Parts parts;
+  const SecretBytes key;
+  const ChunkHasher& hasher;
+  StagePressure pressure;
+
+  std::mutex queue_mutex;
+  std::condition_variable not_empty;
+  std::condition_variable not_full;
+  std::deque<Job> queue;
+  std::uint64_t queue_bytes = 0;
+  bool closing = false;
+
+  std::mutex flight_mutex;
+  /// Chunks that some thread is storing, with those who wait for the same one.
+  std::unordered_map<Fingerprint, std::vector<std::shared_ptr<IngestTicket>>> in_flight;
+
+  std::mutex encoders_mutex;
+  std::vector<std::unique_ptr<ChunkEncoder>> idle_encoders;
+
+  mutable std::shared_mutex levels_mutex;
+  std::map<std::uint32_t, int> levels;
+
+  std::atomic<std::uint64_t> chunks_new{0}, chunks_known{0}, bytes_in{0}, bytes_new{0}, bytes_stored{0};
+  std::atomic<bool> committing{false};
+
+  std::vector<std::jthread> workers;
+
+  bool push(Job job);
+  std::vector<Job> pop();
+  void work();
+  void run_batch(ChunkEncoder& encoder, const std::vector<Job>& batch);
+  bool begin_flight(const Fingerprint& fp, const std::shared_ptr<IngestTicket>& follower);
+  void end_flight(const Fingerprint& fp, const Result<ChunkRef>& result);
+  Result<std::optional<ChunkRef>> find_known(const Fingerprint& fp);
+  Result<ChunkRef> store(ChunkEncoder& encoder, const NewChunk& chunk, const Fingerprint& fp);
+  Result<ChunkRef> find_or_store(ChunkEncoder& encoder, const NewChunk& chunk, const Fingerprint& fp);
+  int level(std::uint32_t domain) const;
+  void count(const Result<ChunkRef>& result, std::size_t plain_bytes, bool known);
+  void commit_when_many();
+  std::unique_ptr<ChunkEncoder> borrow_encoder();
+};
+
+bool IngestPipeline::State::push(Job job) {
+  const std::uint64_t size = job.ticket->plain()->size();
+  std::unique_lock lock(queue_mutex);
+  not_full.wait(lock, [&] { return closing || queue_bytes == 0 || queue_bytes + size <= options.queue_max_bytes; });
+  if (closing) return false;
+  queue_bytes += size;
+  pressure.add_queued(size);
+  queue.push_back(std::move(job));
+  lock.unlock();
+  not_empty.notify_one();
+  return true;
+}
+
+/// Some jobs, fewer when few wait so that all workers have some; none when the pipeline closes and all is done.
+std::vector<IngestPipeline::State::Job> IngestPipeline::State::pop() {
+  std::unique_lock lock(queue_mutex);
+  not_empty.wait(lock, [this] { return closing || !queue.empty(); });
+  const std::size_t count = std::min(queue.size(), std::clamp<std::size_t>(queue.size() / workers.size(), 1, kBatchMax));
+  std::vector<Job> batch(std::make_move_iterator(queue.begin()),
+                         std::make_move_iterator(queue.begin() + static_cast<std::ptrdiff_t>(count)));
+  queue.erase(queue.begin(), queue.begin() + static_cast<std::ptrdiff_t>(count));
+  return batch;
+}
+
+void IngestPipeline::State::work() {
+  ChunkEncoder encoder(parts.random);
+  for (;;) {
+    const std::vector<Job> batch = pop();
+    if (batch.empty()) return;
+    run_batch(encoder, batch);
+  }
+}
+
+void IngestPipeline::State::run_batch(ChunkEncoder& encoder, const std::vector<Job>& batch) {
+  std::vector<ChunkHasher::FingerprintInput> inputs;
+  inputs.reserve(batch.size());
+  for (const Job& job : batch) inputs.push_back({job.domain, ChunkKind::kData, *job.ticket->plain()});
+  std::vector<Fingerprint> fps(batch.size());
+  hasher.fingerprints(key.view(), inputs, fps);
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    const ByteView plain = *batch[i].ticket->plain();
+    if (begin_flight(fps[i], batch[i].ticket)) {
+      const Result<ChunkRef> result = find_or_store(encoder, {batch[i].domain, ChunkKind::kData, plain, {}}, fps[i]);
+      end_flight(fps[i], result);
+    }
+    {
+      const std::lock_guard lock(queue_mutex);
+      queue_bytes -= plain.size();
+    }
+    not_full.notify_all();
+    pressure.remove_queued(plain.size());
+  }
+  commit_when_many();
+}
+
+/// True when the caller is to store it; `ticket` is answered with the others at the end of the flight.
+bool IngestPipeline::State::begin_flight(const Fingerprint& fp, const std::shared_ptr<IngestTicket>& ticket) {
+  const std::lock_guard lock(flight_mutex);
+  auto& waiting = in_flight[fp];
+  waiting.push_back(ticket);
+  return waiting.size() == 1;
+}
+
+void IngestPipeline::State::end_flight(const Fingerprint& fp, const Result<ChunkRef>& result) {
+  std::vector<std::shared_ptr<IngestTicket>> waiting;
+  {
+    const std::lock_guard lock(flight_mutex);
+    const auto found = in_flight.find(fp);
+    waiting = std::move(found->second);
+    in_flight.erase(found);
+  }
+  for (std::size_t i = 0; i < waiting.size(); ++i) {
+    if (i > 0) count(result, result ? result->plain_size_bytes : 0, true);
+    waiting[i]->answer(result);
+  }
+}
+
+Result<std::optional<ChunkRef>> IngestPipeline::State::find_known(const Fingerprint& fp) {
+  if (const auto fresh = parts.stage.find_known(fp)) return fresh;
+  HOLDFAST_ASSIGN(const std::optional<ChunkRef> known, parts.index.find_known(fp));
+  if (!known) return known;
+  HOLDFAST_ASSIGN(const std::optional<ChunkLocation> location, parts.index.find(known->id));
+  if (location && parts.stage.is_usable(location->pack)) return known;
+  // Its pack is lost: the chunk is stored anew under a new id, which replaces the reference.
+  return std::optional<ChunkRef>();
+}
+
+Result<ChunkRef> IngestPipeline::State::store(ChunkEncoder& encoder, const NewChunk& chunk, const Fingerprint& fp) {
+  EncodeOptions how;
+  how.zstd_level = level(chunk.domain);
+  HOLDFAST_ASSIGN(const EncodedChunk encoded, encoder.encode(chunk.kind, chunk.plain, fp, how));
+  NewRecord record;
+  record.domain = chunk.domain;
+  record.ref = encoded.ref;
+  record.record = encoded.record;
+  record.children = chunk.children;
+  HOLDFAST_TRY(parts.stage.append(record));
+  bytes_stored += encoded.record.size();
+  return encoded.ref;
+}
+
+Result<ChunkRef> IngestPipeline::State::find_or_store(ChunkEncoder& encoder, const NewChunk& chunk, const Fingerprint& fp) {
+  HOLDFAST_ASSIGN(const std::optional<ChunkRef> known, find_known(fp));
+  Result<ChunkRef> result = known ? Result<ChunkRef>(*known) : store(encoder, chunk, fp);
+  count(result, chunk.plain.size(), known.has_value());
+  return result;
+}
+
+int IngestPipeline::State::level(std::uint32_t domain) const {
+  const std::shared_lock lock(levels_mutex);
+  const auto found = levels.find(domain);
+  return found == levels.end() ? EncodeOptions().zstd_level : found->second;
+}
+
+void IngestPipeline::State::count(const Result<ChunkRef>& result, std::size_t plain_bytes, bool known) {
+  if (!result) return;
+  bytes_in += plain_bytes;
+  if (known) {
+    ++chunks_known;
+  } else {
+    ++chunks_new;
+    bytes_new += plain_bytes;
+  }
+}
+
+/// Bounds what the stage keeps in memory for the next commit.
+void IngestPipeline::State::commit_when_many() {
+  if (parts.stage.uncommitted_records() < options.uncommitted_records_max) return;
+  if (committing.exchange(true)) return;
+  // A failure stays with the journal, and whoever asks for durability is told.
+  if (Status done = parts.journal.commit(); !done) log_error("a commit failed: " + done.error().message());
+  committing = false;
+}
+
+std::unique_ptr<ChunkEncoder> IngestPipeline::State::borrow_encoder() {
+  const std::lock_guard lock(encoders_mutex);
+  if (idle_encoders.empty()) return std::make_unique<ChunkEncoder>(parts.random);
+  auto encoder = std::move(idle_encoders.back());
+  idle_encoders.pop_back();
+  return encoder;
+}
+
+IngestPipeline::IngestPipeline(const IngestOptions& options, const Parts& parts, ByteView fingerprint_key)
+    : state_(std::make_unique<State>(options, parts, fingerprint_key)) {
+  const unsigned threads = options.threads != 0 ? options.threads : std::max(2U, std::thread::hardware_concurrency());
+  parts.stage.on_space_freed([state = state_.get()] { state->pressure.look_again(); });
+  const std::lock_guard lock(state_->queue_mutex);  // workers look at their own number
+  for (unsigned i = 0; i < threads; ++i) {
+    state_->workers.emplace_back([state = state_.get()] { state->work(); });
+  }
+}
+
+IngestPipeline::~IngestPipeline() {
+  {
+    const std::lock_guard lock(state_->queue_mutex);
+    state_->closing = true;
+  }
+  state_->not_empty.notify_all();
+  state_->not_full.notify_all();
+  for (std::jthread& worker : state_->workers) worker.join();
+  state_->parts.stage.on_space_freed({});
+}
+
+void IngestPipeline::set_zstd_level(std::uint32_t domain, int level) {
+  const std::unique_lock lock(state_->levels_mutex);
+  state_->levels[domain] = level;
+}
+
+std::shared_ptr<ChunkTicket> IngestPipeline::submit(std::uint32_t domain, std::shared_ptr<const Bytes> plain) {
+  HOLDFAST_CHECK(plain != nullptr && !plain->empty() && plain->size() <= kChunkPlainMaxBytes);
+  auto ticket = std::make_shared<IngestTicket>(std::move(plain));
+  if (!state_->push({domain, ticket})) ticket->answer(Error(ErrorCode::kCancelled, "the repository is being closed"));
+  return ticket;
+}
+
+Result<ChunkRef> IngestPipeline::put(std::uint32_t domain, ChunkKind kind, ByteView plain,
+                                     std::span<const ChunkId> children) {
+  HOLDFAST_CHECK(!plain.empty() && plain.size() <= kChunkPlainMaxBytes);
+  State& state = *state_;
+  Fingerprint fp;
+  const ChunkHasher::FingerprintInput input{domain, kind, plain};
+  state.hasher.fingerprints(state.key.view(), {&input, 1}, {&fp, 1});
+  const auto ticket = std::make_shared<IngestTicket>(nullptr);
+  if (state.begin_flight(fp, ticket)) {
+    std::unique_ptr<ChunkEncoder> encoder = state.borrow_encoder();
+    const Result<ChunkRef> result = state.find_or_store(*encoder, {domain, kind, plain, children}, fp);
+    state.end_flight(fp, result);
+    {
+      const std::lock_guard lock(state.encoders_mutex);
+      state.idle_encoders.push_back(std::move(encoder));
+    }
+    if (result && kind != ChunkKind::kData && state.parts.plain_cache) {
+      state.parts.plain_cache->put(*result, {std::make_shared<const Bytes>(plain.begin(), plain.end()), 0});
+    }
+    state.commit_when_many();
+  }
+  return ticket->wait();
+}
+
+Status IngestPipeline::commit() { return state_->parts.journal.commit(); }
+
+Pressure& IngestPipeline::pressure() noexcept { return state_->pressure; }
+
+IngestCounters IngestPipeline::counters() const noexcept {
+  IngestCounters counters;
+  counters.chunks_new = state_->chunks_new.load();
+  counters.chunks_known = state_->chunks_known.load();
+  counters.bytes_in = state_->bytes_in.load();
+  counters.bytes_new = state_->bytes_new.load();
+  counters.bytes_stored = state_->bytes_stored.load();
+  return counters;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <memory>
+
+#include "core/base/clock.h"
+#include "core/base/secret_bytes.h"
+#include "core/ingest/chunk_pipeline.h"
+#include "core/ingest/plain_cache.h"
+#include "core/journal/journal.h"
+#include "core/stage/stage.h"
+
+namespace holdfast {
+
+struct IngestOptions {
+  unsigned threads = 0;                              ///< 0: one a core, at least 2
+  std::uint64_t queue_max_bytes = 32ULL << 20;       ///< plaintext that waits for a worker; submit() waits above it
+  std::chrono::seconds relief_deadline{600};         ///< how long a writer is held back before it gets kNoSpace
+  std::uint64_t uncommitted_records_max = 16'384;    ///< a commit is made by itself then, which bounds memory
+};
+
+struct IngestCounters {
+  std::uint64_t chunks_new = 0;
+  std::uint64_t chunks_known = 0;
+  std::uint64_t bytes_in = 0;       ///< plaintext of both
+  std::uint64_t bytes_new = 0;      ///< plaintext of new chunks
+  std::uint64_t bytes_stored = 0;   ///< records of new chunks
+};
+
+/// The ChunkPipeline over a Stage. A few threads take chunks from a bounded queue: fingerprints (several at once), a look-up among those under way, in the
+/// stage and in the index, else compress, seal, append. Safe from any thread.
+class IngestPipeline final : public ChunkPipeline {
+ public:
+  struct Parts {
+    Stage& stage;
+    ChunkIndex& index;
+    Journal& journal;
+    Clock& clock;
+    RandomSource& random;
+    std::shared_ptr<PlainCache> plain_cache;  ///< nodes go here as they are put, for the source to find; may be null
+  };
+  IngestPipeline(const IngestOptions& options, const Parts& parts, ByteView fingerprint_key);
+  /// Finishes what was submitted, then joins.
+  ~IngestPipeline() override;
+
+  /// Compression of a domain's chunks from now on; 1 unless set.
+  void set_zstd_level(std::uint32_t domain, int level);
+
+  std::shared_ptr<ChunkTicket> submit(std::uint32_t domain, std::shared_ptr<const Bytes> plain) override;
+  Result<ChunkRef> put(std::uint32_t domain, ChunkKind kind, ByteView plain,
+                       std::span<const ChunkId> children) override;
+  Status commit() override;
+  Pressure& pressure() noexcept override;
+
+  /// Since construction. A difference of two gives what a snapshot cost.
+  [[nodiscard]] IngestCounters counters() const noexcept;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace holdfast

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/base/ids.h"
+#include "core/store/network_copy.h"
+
+namespace holdfast {
+
+/// Where packs lie on networks, as the catalog says (implemented by core/repo). Safe from any thread.
+class PlacementDirectory {
+ public:
+  virtual ~PlacementDirectory() = default;
+  /// The known copies of a pack, in no particular order; empty when there is none. Does not ask a network.
+  [[nodiscard]] virtual std::vector<NetworkCopy> copies(const PackId& pack) const = 0;
+};
+
+}  // namespace holdfast

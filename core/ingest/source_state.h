@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Inside of core/ingest; included by stored_chunk_source.cpp and chunk_prefetch.cpp alone.
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <thread>
+
+#include "core/chunk/chunk_codec.h"
+#include "core/ingest/chunk_flights.h"
+#include "core/ingest/stored_chunk_source.h"
+
+namespace holdfast {
+
+struct StoredChunkSource::State {
+  State(const SourceOptions& given, const Parts& given_parts) : options(given), parts(given_parts) {}
+
+  const SourceOptions options;
+  const Parts parts;
+  ChunkFlights flights;
+  std::atomic<std::uint64_t> plain_hits{0}, staged_reads{0}, cache_hits{0}, network_reads{0}, network_bytes{0}, staging_faults{0};
+
+  // Reading (stored_chunk_source.cpp). `steps` counts the bases that led here.
+  using Item = PlainCache::Item;
+  Result<Item> read(const ChunkRef& ref, int steps, const CallContext& context);
+  Result<Item> load(const ChunkRef& ref, int steps, const CallContext& context);
+  Result<Item> open(const ChunkRef& ref, ByteView record, int steps, const CallContext& context);
+  Result<ChunkLocation> locate(const ChunkId& id) const;
+  std::optional<Bytes> read_staged(const ChunkLocation& at);
+  Result<Bytes> fetch(const ChunkId& id, const ChunkLocation& at, const CallContext& context);
+  Result<std::vector<NetworkCopy>> copies(PackNumber pack) const;
+
+  // Prefetching (chunk_prefetch.cpp).
+  struct Wanted {
+    std::shared_ptr<ChunkFlights::Flight> flight;
+    ChunkLocation at;
+  };
+  std::mutex queue_mutex;
+  std::condition_variable_any queue_changed;
+  std::deque<std::vector<ChunkRef>> queue;
+  std::uint64_t queue_bytes = 0;
+  void enqueue(std::span<const ChunkRef> refs);
+  void run_prefetch(const std::stop_token& stop);
+  void prefetch_now(const std::vector<ChunkRef>& refs, const std::stop_token& stop);
+  void fetch_ranges(std::vector<Wanted> wanted, const std::stop_token& stop);
+  void fetch_range(std::span<const Wanted> wanted, const std::stop_token& stop);
+  void land_fetched(const Wanted& wanted, const Bytes& record, const CallContext& context);
+
+  std::vector<std::jthread> threads;
+};
+
+}  // namespace holdfast

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/ingest/stored_chunk_source.h"
+
+#include "core/base/log.h"
+#include "core/ingest/source_state.h"
+
+namespace holdfast {
+namespace {
+
+std::string name_of(const ChunkId& id) { return "chunk " + id.hex().substr(0, 16); }
+
+/// Reads bases through the source, one step deeper.
+class SourceResolver final : public BaseResolver {
+ public:
+  using Read = std::function<Result<PlainCache::Item>(const ChunkRef&)>;
+  explicit SourceResolver(Read read) : read_(std::move(read)) {}
+  Result<Base> resolve(const ChunkRef& base, int) override {
+    HOLDFAST_ASSIGN(PlainCache::Item item, read_(base));
+    return Base{std::move(item.plain), item.depth};
+  }
+
+ private:
+  Read read_;
+};
+
+bool is_of_the_caller(ErrorCode code) { return code == ErrorCode::kCancelled || code == ErrorCode::kDeadlineExceeded; }
+
+}  // namespace
+
+Result<PlainCache::Item> StoredChunkSource::State::read(const ChunkRef& ref, int steps, const CallContext& context) {
+  for (;;) {
+    if (auto known = parts.plain_cache->get(ref)) {
+      ++plain_hits;
+      return std::move(*known);
+    }
+    HOLDFAST_TRY(check_context(context, parts.clock, "reading " + name_of(ref.id)));
+    const ChunkFlights::Place place = flights.join(ref);
+    if (!place.flight) return load(ref, steps, context);
+    if (place.leads) {
+      Result<Item> item = load(ref, steps, context);
+      // That this caller ran out of time is no answer for the others.
+      const bool gave_up = !item && is_of_the_caller(item.error().code());
+      flights.land(place.flight, gave_up ? std::nullopt : std::optional(item));
+      return item;
+    }
+    HOLDFAST_ASSIGN(std::optional<ChunkFlights::Outcome> outcome, ChunkFlights::wait(*place.flight, parts.clock, context));
+    if (outcome) return std::move(*outcome);
+  }
+}
+
+Result<PlainCache::Item> StoredChunkSource::State::load(const ChunkRef& ref, int steps, const CallContext& context) {
+  HOLDFAST_ASSIGN(const ChunkLocation at, locate(ref.id));
+  if (const auto staged = read_staged(at)) {
+    Result<Item> item = open(ref, *staged, steps, context);
+    if (item || verify_record(ref.id, *staged)) return item;
+    ++staging_faults;
+    log_error(name_of(ref.id) + " is damaged in staging; asking elsewhere");
+  }
+  HOLDFAST_ASSIGN(const Bytes record, fetch(ref.id, at, context));
+  return open(ref, record, steps, context);
+}
+
+Result<PlainCache::Item> StoredChunkSource::State::open(const ChunkRef& ref, ByteView record, int steps,
+                                                        const CallContext& context) {
+  SourceResolver bases([&](const ChunkRef& base) -> Result<Item> {
+    if (steps >= kDifferenceDepthMax) return Error(ErrorCode::kCorrupt, "a chain of differences that is too long");
+    return read(base, steps + 1, context);
+  });
+  Result<DecodedChunk> decoded = open_chunk(ref, record, &bases);
+  if (!decoded) return std::move(decoded).error().with_context("opening " + name_of(ref.id));
+  Item item{std::make_shared<const Bytes>(std::move(decoded->plain)), decoded->depth};
+  parts.plain_cache->put(ref, item);
+  return item;
+}
+
+Result<ChunkLocation> StoredChunkSource::State::locate(const ChunkId& id) const {
+  if (const auto pending = parts.stage.find(id)) return *pending;
+  HOLDFAST_ASSIGN(const std::optional<ChunkLocation> indexed, parts.index.find(id));
+  if (indexed) return *indexed;
+  // It may have moved from the stage to the index between the two questions.
+  if (const auto pending = parts.stage.find(id)) return *pending;
+  return Error(ErrorCode::kNotFound, name_of(id) + " is in no pack that is known here");
+}
+
+/// The bytes from staging, not verified; nullopt when they are not there or can't be read.
+std::optional<Bytes> StoredChunkSource::State::read_staged(const ChunkLocation& at) {
+  Result<std::optional<Bytes>> staged = parts.stage.read(at);
+  if (!staged) {
+    ++staging_faults;
+    log_error("reading from staging: " + staged.error().message());
+    return std::nullopt;
+  }
+  if (*staged) ++staged_reads;
+  return std::move(*staged);
+}
+
+Result<std::vector<NetworkCopy>> StoredChunkSource::State::copies(PackNumber pack) const {
+  const auto row = parts.stage.table().find(pack);
+  if (!row) return Error(ErrorCode::kNotFound, "pack number " + std::to_string(pack) + " is not known here");
+  std::vector<NetworkCopy> copies = parts.placement.copies(row->id);
+  if (copies.empty()) return Error(ErrorCode::kNotFound, "no network is known to have pack " + row->id.hex().substr(0, 16));
+  return copies;
+}
+
+/// The verified record from the cache or a network.
+Result<Bytes> StoredChunkSource::State::fetch(const ChunkId& id, const ChunkLocation& at, const CallContext& context) {
+  if (auto cached = parts.cache.get(id)) {
+    ++cache_hits;
+    return std::move(*cached);
+  }
+  Result<std::vector<NetworkCopy>> where = copies(at.pack);
+  if (!where) return std::move(where).error().with_context("reading " + name_of(id));
+  Result<Bytes> record = parts.networks.read_record(*where, {id, at.offset, at.record_size_bytes}, context);
+  if (!record) return std::move(record).error().with_context("reading " + name_of(id));
+  ++network_reads;
+  network_bytes += record->size();
+  parts.cache.put(id, *record);
+  return record;
+}
+
+StoredChunkSource::StoredChunkSource(const SourceOptions& options, const Parts& parts)
+    : state_(std::make_unique<State>(options, parts)) {
+  HOLDFAST_CHECK(parts.plain_cache != nullptr);
+  for (unsigned i = 0; i < options.prefetch_threads; ++i) {
+    state_->threads.emplace_back([state = state_.get()](const std::stop_token& stop) { state->run_prefetch(stop); });
+  }
+}
+
+StoredChunkSource::~StoredChunkSource() {
+  for (std::jthread& thread : state_->threads) thread.request_stop();
+  for (std::jthread& thread : state_->threads) thread.join();
+}
+
+Result<std::shared_ptr<const Bytes>> StoredChunkSource::read(const ChunkRef& ref, const CallContext& context) {
+  HOLDFAST_ASSIGN(PlainCache::Item item, state_->read(ref, 0, context));
+  return std::move(item.plain);
+}
+
+void StoredChunkSource::prefetch(std::span<const ChunkRef> refs) { state_->enqueue(refs); }
+
+Result<Bytes> StoredChunkSource::read_record(const ChunkId& id, const CallContext& context) {
+  HOLDFAST_ASSIGN(const ChunkLocation at, state_->locate(id));
+  if (auto staged = state_->read_staged(at)) {
+    if (verify_record(id, *staged)) return std::move(*staged);
+    ++state_->staging_faults;
+    log_error(name_of(id) + " is damaged in staging; asking elsewhere");
+  }
+  return state_->fetch(id, at, context);
+}
+
+SourceCounters StoredChunkSource::counters() const noexcept {
+  SourceCounters counters;
+  counters.plain_hits = state_->plain_hits.load();
+  counters.staged_reads = state_->staged_reads.load();
+  counters.cache_hits = state_->cache_hits.load();
+  counters.network_reads = state_->network_reads.load();
+  counters.network_bytes = state_->network_bytes.load();
+  counters.staging_faults = state_->staging_faults.load();
+  return counters;
+}
+
+}  // namespace holdfast

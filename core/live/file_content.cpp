@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/live/file_content.h"
+
+#include <algorithm>
+
+namespace holdfast {
+namespace {
+
+void copy_part(ByteView from, std::uint64_t from_offset, MutableByteView out, std::uint64_t out_offset) {
+  const std::uint64_t begin = std::max(from_offset, out_offset);
+  const std::uint64_t end = std::min(from_offset + from.size(), out_offset + out.size());
+  if (begin >= end) return;
+  std::copy_n(from.begin() + static_cast<std::ptrdiff_t>(begin - from_offset), end - begin,
+              out.begin() + static_cast<std::ptrdiff_t>(begin - out_offset));
+}
+
+}  // namespace
+
+Status FileContent::load(const LiveInode& inode, const CallContext& context) {
+  std::vector<Piece> pieces;
+  Bytes tail;
+  std::uint64_t at = 0;
+  if (const auto* inlined = std::get_if<InlineContent>(&inode.inode.content)) {
+    tail = inlined->bytes;
+  } else {
+    const ContentReader reader(parts_.source);
+    HOLDFAST_ASSIGN(const auto located, reader.extents(inode.inode.content, 0, inode.inode.size_bytes, context));
+    pieces.reserve(located.size());
+    for (const auto& part : located) {
+      if (part.offset != at) return Error(ErrorCode::kCorrupt, "a content with a gap");
+      pieces.push_back({part.offset, part.extent.size_bytes, part.extent.chunk, nullptr});
+      at += part.extent.size_bytes;
+    }
+  }
+  if (inode.tail) tail = *inode.tail;
+  if (at + tail.size() != inode.inode.size_bytes) return Error(ErrorCode::kCorrupt, "a content that does not add up to the file's size");
+  const std::lock_guard lock(mutex_);
+  pieces_ = std::move(pieces);
+  tail_ = std::move(tail);
+  tail_start_ = at;
+  tail_scanned_ = 0;
+  last_is_cut_ = false;
+  size_ = inode.inode.size_bytes;
+  first_pending_ = pieces_.size();
+  same_pieces_ = published_serial_ = 0;
+  loaded_ = true;
+  return ok_status();
+}
+
+void FileContent::make_empty() {
+  const std::lock_guard lock(mutex_);
+  pieces_.clear();
+  tail_.clear();
+  dirty_ = {};
+  tail_start_ = size_ = tail_scanned_ = first_pending_ = same_pieces_ = same_tail_ = 0;
+  last_is_cut_ = false;
+  loaded_ = true;
+}
+
+std::size_t FileContent::piece_at(std::uint64_t offset) const {
+  const auto after = std::upper_bound(pieces_.begin(), pieces_.end(), offset,
+                                      [](std::uint64_t value, const Piece& piece) { return value < piece.offset; });
+  return static_cast<std::size_t>(after - pieces_.begin()) - 1;
+}
+
+void FileContent::push_piece(Piece piece) {
+  tail_start_ = piece.end();
+  if (piece.is_hole() && !pieces_.empty() && pieces_.back().is_hole()) {
+    pieces_.back().size += piece.size;
+    same_pieces_ = std::min(same_pieces_, pieces_.size() - 1);
+    return;
+  }
+  pieces_.push_back(std::move(piece));
+}
+
+Result<std::shared_ptr<const Bytes>> FileContent::plain_of(const Piece& piece, const CallContext& context) const {
+  if (piece.ticket) return piece.ticket->plain();
+  HOLDFAST_ASSIGN(std::shared_ptr<const Bytes> plain, parts_.source.read(*piece.ref, context));
+  if (plain->size() != piece.size) return Error(ErrorCode::kCorrupt, "a chunk of another size than its reference says");
+  return plain;
+}
+
+FileContent::Piece FileContent::submit(std::uint64_t offset, ByteView plain) {
+  ++parts_.chunks_cut;
+  auto bytes = std::make_shared<const Bytes>(plain.begin(), plain.end());
+  return {offset, plain.size(), std::nullopt, parts_.pipeline.submit(parts_.domain, std::move(bytes))};
+}
+
+/// Turns tickets that are ready (or, with `wait`, all) into references. A chunk that could not be stored is handed over anew, so that
+/// its bytes stay readable and the next call can succeed.
+Status FileContent::resolve(bool wait) {
+  Status status;
+  for (; first_pending_ < pieces_.size(); ++first_pending_) {
+    Piece& piece = pieces_[first_pending_];
+    if (!piece.ticket) continue;
+    if (!wait && !piece.ticket->is_ready()) break;
+    Result<ChunkRef> ref = piece.ticket->wait();
+    if (!ref) {
+      auto again = parts_.pipeline.submit(parts_.domain, piece.ticket->plain());
+      const std::lock_guard lock(mutex_);
+      piece.ticket = std::move(again);
+      return ref.error();
+    }
+    const std::lock_guard lock(mutex_);
+    piece.ref = *ref;
+    piece.ticket = nullptr;
+  }
+  return status;
+}
+
+/// Hands over every chunk that is decided.
+void FileContent::cut_tail() {
+  std::size_t head = 0;
+  while (head < tail_.size()) {
+    const ByteView rest = ByteView(tail_).subspan(head);
+    const auto cut = parts_.chunker.first_cut_after(rest, tail_scanned_);
+    if (!cut) {
+      tail_scanned_ = rest.size();
+      break;
+    }
+    Piece piece = submit(tail_start_ + head, rest.first(*cut));
+    head += *cut;
+    tail_scanned_ = 0;
+    // The tail's bytes go later, all at once: until then readers find the same bytes in the piece or the tail.
+    const std::lock_guard lock(mutex_);
+    const std::uint64_t start = tail_start_;
+    push_piece(std::move(piece));
+    tail_start_ = start;
+    last_is_cut_ = true;
+  }
+  if (head == 0) return;
+  const std::lock_guard lock(mutex_);
+  tail_.erase(tail_.begin(), tail_.begin() + static_cast<std::ptrdiff_t>(head));
+  tail_start_ += head;
+  same_tail_ = 0;
+}
+
+void FileContent::finish_tail() {
+  cut_tail();
+  if (tail_.empty()) return;
+  Piece piece = submit(tail_start_, tail_);
+  const std::lock_guard lock(mutex_);
+  push_piece(std::move(piece));
+  tail_.clear();
+  tail_scanned_ = 0;
+  same_tail_ = 0;
+  last_is_cut_ = false;
+}
+
+/// Takes the last chunk back into the tail when it ended only because the file did: bytes that follow belong to it.
+Status FileContent::pull_last_chunk(const CallContext& context) {
+  if (!tail_.empty() || pieces_.empty() || last_is_cut_) return ok_status();
+  const Piece last = pieces_.back();
+  if (last.is_hole() || last.size >= parts_.chunker.sizes().max_bytes) return ok_status();
+  HOLDFAST_ASSIGN(const std::shared_ptr<const Bytes> plain, plain_of(last, context));
+  const auto cut = parts_.chunker.first_cut(*plain);
+  if (cut && *cut == plain->size()) {
+    last_is_cut_ = true;
+    return ok_status();
+  }
+  const std::lock_guard lock(mutex_);
+  pieces_.pop_back();
+  first_pending_ = std::min(first_pending_, pieces_.size());
+  same_pieces_ = std::min(same_pieces_, pieces_.size());
+  tail_ = *plain;
+  tail_start_ = last.offset;
+  tail_scanned_ = cut ? 0 : plain->size();
+  same_tail_ = 0;
+  last_is_cut_ = false;
+  absorb_locked();
+  return ok_status();
+}
+
+/// Moves dirty bytes that overlap or touch the tail into it.
+void FileContent::absorb_locked() {
+  for (;;) {
+    auto next = dirty_.at_or_after(tail_start_);
+    if (next == dirty_.all().end()) return;
+    const std::uint64_t offset = std::max(next->first, tail_start_);
+    if (offset > end_locked()) return;
+    const ByteView bytes = ByteView(next->second).subspan(static_cast<std::size_t>(offset - next->first));
+    const std::uint64_t inside = std::min<std::uint64_t>(end_locked() - offset, bytes.size());
+    if (inside > 0) {
+      std::copy_n(bytes.begin(), inside, tail_.begin() + static_cast<std::ptrdiff_t>(offset - tail_start_));
+      tail_scanned_ = 0;
+      same_tail_ = std::min<std::size_t>(same_tail_, static_cast<std::size_t>(offset - tail_start_));
+    }
+    append(tail_, bytes.subspan(static_cast<std::size_t>(inside)));
+    dirty_.erase({offset, bytes.size()});
+  }
+}
+
+Status FileContent::write(std::uint64_t offset, ByteView data, const CallContext& context) {
+  if (data.empty()) return ok_status();
+  const std::uint64_t end = offset + data.size();
+  if (offset <= tail_start_ && end > tail_start_) HOLDFAST_TRY(pull_last_chunk(context));
+  {
+    const std::lock_guard lock(mutex_);
+    size_ = std::max(size_, end);
+    const std::uint64_t before = offset < tail_start_ ? std::min<std::uint64_t>(tail_start_ - offset, data.size()) : 0;
+    dirty_.put(offset, data.first(static_cast<std::size_t>(before)));
+    const ByteView rest = data.subspan(static_cast<std::size_t>(before));
+    const std::uint64_t at = offset + before;
+    if (!rest.empty() && at == end_locked() && dirty_.end_offset() <= at) {
+      append(tail_, rest);  // the common case: a stream
+    } else if (!rest.empty()) {
+      dirty_.put(at, rest);
+      absorb_locked();
+    }
+  }
+  cut_tail();
+  HOLDFAST_TRY(resolve(false));
+  if (dirty_.size_bytes() > parts_.dirty_bytes_max) return settle(context);
+  return ok_status();
+}
+
+std::uint64_t FileContent::size_bytes() const {
+  const std::lock_guard lock(mutex_);
+  return size_;
+}
+
+std::uint64_t FileContent::allocated_bytes() const {
+  const std::lock_guard lock(mutex_);
+  std::uint64_t bytes = tail_.size();
+  for (const Piece& piece : pieces_) bytes += piece.is_hole() ? 0 : piece.size;
+  for (const auto& [offset, dirty] : dirty_.all()) {
+    if (offset >= tail_start_) bytes += dirty.size();
+  }
+  return bytes;
+}
+
+Result<std::size_t> FileContent::read(std::uint64_t offset, MutableByteView out, const CallContext& context) const {
+  std::vector<Piece> wanted;
+  DirtyRanges over;
+  {
+    const std::lock_guard lock(mutex_);
+    if (offset >= size_) return std::size_t{0};
+    out = out.first(static_cast<std::size_t>(std::min<std::uint64_t>(out.size(), size_ - offset)));
+    std::fill(out.begin(), out.end(), std::uint8_t{0});
+    const std::uint64_t end = offset + out.size();
+    if (offset < tail_start_ && !pieces_.empty()) {
+      for (std::size_t i = piece_at(offset); i < pieces_.size() && pieces_[i].offset < std::min(end, tail_start_); ++i) {
+        if (!pieces_[i].is_hole()) wanted.push_back(pieces_[i]);
+      }
+    }
+    copy_part(tail_, tail_start_, out, offset);
+    if (wanted.empty()) {
+      dirty_.overlay(offset, out);
+      return out.size();
+    }
+    for (auto at = dirty_.at_or_after(offset); at != dirty_.all().end() && at->first < end; ++at) over.put(at->first, at->second);
+  }
+  std::vector<ChunkRef> refs;
+  for (const Piece& piece : wanted) {
+    if (piece.ref) refs.push_back(*piece.ref);
+  }
+  if (refs.size() > 1) parts_.source.prefetch(refs);
+  for (const Piece& piece : wanted) {
+    HOLDFAST_ASSIGN(const std::shared_ptr<const Bytes> plain, plain_of(piece, context));
+    copy_part(*plain, piece.offset, out, offset);
+  }
+  over.overlay(offset, out);
+  return out.size();
+}
+
+std::optional<std::uint64_t> FileContent::next_data(std::uint64_t offset) const {
+  const std::lock_guard lock(mutex_);
+  std::optional<std::uint64_t> found;
+  if (offset < tail_start_) {
+    for (std::size_t i = piece_at(offset); i < pieces_.size() && !found; ++i) {
+      if (!pieces_[i].is_hole()) found = std::max(offset, pieces_[i].offset);
+    }
+  }
+  if (!found && !tail_.empty() && offset < end_locked()) found = std::max(offset, tail_start_);
+  const auto dirty = dirty_.at_or_after(offset);
+  if (dirty != dirty_.all().end()) {
+    const std::uint64_t at = std::max(offset, dirty->first);
+    if (!found || at < *found) found = at;
+  }
+  return found;
+}
+
+std::uint64_t FileContent::next_hole(std::uint64_t offset) const {
+  const std::lock_guard lock(mutex_);
+  while (offset < size_) {
+    const auto dirty = dirty_.at_or_after(offset);
+    if (dirty != dirty_.all().end() && dirty->first <= offset) {
+      offset = dirty->first + dirty->second.size();
+    } else if (offset < tail_start_) {
+      const Piece& piece = pieces_[piece_at(offset)];
+      if (piece.is_hole()) return offset;
+      offset = piece.end();
+    } else if (offset < end_locked()) {
+      offset = end_locked();
+    } else {
+      return offset;
+    }
+  }
+  return size_;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/place/placer.h"
+
+#include <algorithm>
+
+#include "core/base/log.h"
+#include "core/chunk/chunk_codec.h"
+#include "core/place/placer_state.h"
+
+namespace holdfast {
+namespace {
+
+using DeliveryState = PlacementStatus::State;
+
+std::string pack_name(const PackId& id) { return "pack " + id.hex().substr(0, 16); }
+
+/// Whether other packs would fail alike.
+bool concerns_the_network(ErrorCode code) {
+  return code == ErrorCode::kUnavailable || code == ErrorCode::kDeadlineExceeded || code == ErrorCode::kQuotaExceeded ||
+         code == ErrorCode::kNoSpace || code == ErrorCode::kPermissionDenied;
+}
+
+std::vector<std::string> placed_on(const PackWork& work) {
+  std::vector<std::string> names;
+  for (const auto& [network, delivery] : work.deliveries) {
+    if (delivery.state == DeliveryState::kPlaced) names.push_back(network);
+  }
+  return names;
+}
+
+}  // namespace
+
+void Placer::State::changed() {
+  work_changed.notify_all();
+  timer.wake();
+  for (Waker* waker : waiting) waker->wake();
+}
+
+void Placer::State::add(const StagedPack& pack, bool staged) {
+  PackWork work;
+  work.pack = pack;
+  work.staged = staged;
+  const std::vector<NetworkCopy> copies = parts.directory.copies(pack.id);
+  const auto has = [&](const std::string& name) {
+    return std::any_of(copies.begin(), copies.end(), [&](const NetworkCopy& copy) { return copy.network == name; });
+  };
+  for (const std::string& name : parts.policy.networks(pack.domain)) {
+    Delivery& delivery = work.deliveries[name];
+    if (has(name)) delivery.state = DeliveryState::kPlaced;
+    if (!parts.networks.find(name)) delivery.last_error = "network " + name + " is not configured";
+  }
+  // Copies on networks that the policy no longer names still count for the quorum.
+  for (const NetworkCopy& copy : copies) work.deliveries[copy.network].state = DeliveryState::kPlaced;
+  {
+    const std::lock_guard lock(mutex);
+    packs.try_emplace(pack.number, std::move(work));
+    changed();
+  }
+  drop_if_done(pack.number);
+}
+
+/// What is staged, and packs that left staging before each of their networks had them.
+void Placer::State::add_all() {
+  for (const StagedPack& pack : parts.stage.closed_packs()) add(pack, true);
+  std::vector<PackRow> remote;
+  parts.stage.table().for_each([&](const PackRow& row) {
+    if (row.state == PackState::kRemote && row.domain != 0) remote.push_back(row);
+  });
+  for (const PackRow& row : remote) {
+    const std::vector<NetworkCopy> copies = parts.directory.copies(row.id);
+    const std::vector<std::string> wanted = parts.policy.networks(row.domain);
+    const bool lacks = std::any_of(wanted.begin(), wanted.end(), [&](const std::string& name) {
+      return std::none_of(copies.begin(), copies.end(), [&](const NetworkCopy& copy) { return copy.network == name; });
+    });
+    if (lacks && !copies.empty()) add({row.number, row.id, row.size_bytes, row.domain, {}}, false);
+  }
+}
+
+MonoTime Placer::State::backoff(std::uint32_t failures) const {
+  auto delay = options.backoff_first;
+  for (std::uint32_t i = 1; i < failures && delay < options.backoff_max; ++i) delay *= 2;
+  return parts.clock.mono_now() + std::min(delay, options.backoff_max);
+}
+
+/// Wakes the workers when a backoff ends.
+void Placer::State::run_timer(const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    MonoTime next = MonoTime::max();
+    {
+      const std::lock_guard lock(mutex);
+      const MonoTime now = parts.clock.mono_now();
+      const auto later = [&](MonoTime when) {
+        if (when > now) next = std::min(next, when);
+      };
+      for (const auto& [number, work] : packs) {
+        for (const auto& [name, delivery] : work.deliveries) {
+          if (delivery.state == DeliveryState::kFailed) later(delivery.not_before);
+        }
+      }
+      for (const auto& [name, network] : networks) later(network.not_before);
+      work_changed.notify_all();
+    }
+    timer.wait_until(parts.clock, next, stop);
+  }
+}
+
+std::optional<PackNumber> Placer::State::next_for(const std::string& network, MonoTime now) {
+  const NetworkState& about = networks.at(network);
+  if (about.not_before > now) return std::nullopt;
+  for (const auto& [number, work] : packs) {
+    if (work.dropping) continue;
+    const auto found = work.deliveries.find(network);
+    if (found == work.deliveries.end()) continue;
+    const Delivery& delivery = found->second;
+    const bool waits = delivery.state == DeliveryState::kWaiting || delivery.state == DeliveryState::kFailed;
+    if (waits && delivery.not_before <= now) return number;
+  }
+  return std::nullopt;
+}
+
+void Placer::State::run_network(const std::string& name, const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    StagedPack pack;
+    std::shared_ptr<ObjectStore> store;
+    {
+      std::unique_lock lock(mutex);
+      std::optional<PackNumber> number;
+      work_changed.wait(lock, stop, [&] {
+        number = next_for(name, parts.clock.mono_now());
+        return number.has_value();
+      });
+      if (!number || stop.stop_requested()) return;
+      PackWork& work = packs.at(*number);
+      work.deliveries.at(name).state = DeliveryState::kPutting;
+      pack = work.pack;
+      store = networks.at(name).store;
+    }
+    CallContext context{MonoTime::max(), stop};
+    context = with_timeout(context, parts.clock, options.put_timeout);
+    finish(pack.number, name, deliver(pack, *store, context));
+    drop_if_done(pack.number);
+    if (is_over_soft_limit()) drop_under_pressure();
+  }
+}
+
+void Placer::State::note_checking(PackNumber number, const std::string& network) {
+  const std::lock_guard lock(mutex);
+  const auto found = packs.find(number);
+  if (found != packs.end()) found->second.deliveries.at(network).state = DeliveryState::kChecking;
+}
+
+void Placer::State::finish(PackNumber number, const std::string& network, const Status& outcome) {
+  const std::lock_guard lock(mutex);
+  const auto found = packs.find(number);
+  if (found == packs.end()) return;
+  Delivery& delivery = found->second.deliveries.at(network);
+  NetworkState& about = networks.at(network);
+  const MonoTime now = parts.clock.mono_now();
+  if (outcome) {
+    delivery.state = DeliveryState::kPlaced;
+    about.failures = 0;
+    about.not_before = MonoTime::min();
+  } else if (outcome.error().code() == ErrorCode::kCancelled) {
+    delivery.state = DeliveryState::kWaiting;
+  } else {
+    delivery.state = DeliveryState::kFailed;
+    delivery.last_error = outcome.error().message();
+    delivery.not_before = backoff(++delivery.failures);
+    // Workers that fail together count once.
+    if (concerns_the_network(outcome.error().code()) && now >= about.not_before) {
+      about.not_before = backoff(++about.failures);
+    }
+    log_warning("placing " + pack_name(found->second.pack.id) + " on " + network + ": " + delivery.last_error);
+  }
+  changed();
+}
+
+bool Placer::State::is_over_soft_limit() const {
+  const Stage::Usage usage = parts.stage.usage();
+  return usage.bytes > usage.soft_limit_bytes;
+}
+
+/// Makes room with packs that a network which fails keeps here.
+void Placer::State::drop_under_pressure() {
+  std::vector<PackNumber> staged;
+  {
+    const std::lock_guard lock(mutex);
+    for (const auto& [number, work] : packs) {
+      if (work.staged) staged.push_back(number);
+    }
+  }
+  for (const PackNumber number : staged) {
+    if (!is_over_soft_limit()) return;
+    drop_if_done(number);
+  }
+}
+
+/// Drops the staged file when it is no longer needed here, and forgets the pack when all is done.
+void Placer::State::drop_if_done(PackNumber number) {
+  StagedPack pack;
+  std::vector<std::string> placed;
+  bool all = true;
+  bool rest_fails = true;
+  {
+    const std::lock_guard lock(mutex);
+    const auto found = packs.find(number);
+    if (found == packs.end() || found->second.dropping) return;
+    for (const auto& [name, delivery] : found->second.deliveries) {
+      if (delivery.state == DeliveryState::kPlaced) continue;
+      all = false;
+      const auto network = networks.find(name);
+      rest_fails = rest_fails && (delivery.state == DeliveryState::kFailed || network == networks.end() ||
+                                  network->second.failures > 0);
+    }
+    placed = placed_on(found->second);
+    if (all && !found->second.staged) {
+      packs.erase(found);
+      changed();
+      return;
+    }
+    if (!found->second.staged || placed.empty()) return;
+    pack = found->second.pack;
+  }
+  if (!all && (!rest_fails || !is_over_soft_limit() || !parts.policy.is_safe(pack.domain, placed))) return;
+  {
+    const std::lock_guard lock(mutex);
+    const auto found = packs.find(number);
+    if (found == packs.end() || std::exchange(found->second.dropping, true)) return;
+  }
+  offer_to_cache(pack);
+  Status dropped = parts.stage.drop(number);
+  if (!dropped && dropped.error().code() != ErrorCode::kNotFound) log_warning("removing " + pack_name(pack.id) + " from staging: " + dropped.error().message());
+  const std::lock_guard lock(mutex);
+  if (all) {
+    packs.erase(number);
+  } else if (const auto found = packs.find(number); found != packs.end()) {
+    found->second.dropping = false;
+    found->second.staged = parts.stage.closed_pack(number).has_value();
+  }
+  changed();
+}
+
+/// What is likely to be read soon stays on this machine: nodes, then the newest data.
+void Placer::State::offer_to_cache(const StagedPack& pack) {
+  for (const NetworkCopy& copy : parts.directory.copies(pack.id)) {
+    const auto store = parts.networks.find(copy.network);
+    if (store && store->traits().type == "local") return;  // as near as the cache
+  }
+  const auto read = [&](std::uint64_t offset, std::uint64_t size) -> Result<Bytes> {
+    HOLDFAST_ASSIGN(std::optional<Bytes> bytes, parts.stage.read(pack.number, offset, size));
+    if (!bytes) return Error(ErrorCode::kNotFound, "the pack left staging");
+    return std::move(*bytes);
+  };
+  Result<PackDirectory> directory = read_pack_directory(read, pack.size_bytes, &pack.id, maintenance_key.view());
+  if (!directory) return;
+  std::vector<PackEntry>& entries = directory->entries;
+  std::reverse(entries.begin(), entries.end());
+  std::stable_partition(entries.begin(), entries.end(), [](const PackEntry& e) { return e.kind != ChunkKind::kData; });
+  std::uint64_t offered = 0;
+  for (const PackEntry& entry : entries) {
+    offered += entry.record_size_bytes;
+    if (offered > options.cache_on_drop_max_bytes) return;
+    const Result<Bytes> record = read(entry.offset, entry.record_size_bytes);
+    if (record && verify_record(entry.id, *record)) parts.cache.put(entry.id, *record);
+  }
+}
+
+Placer::Placer(const PlacerOptions& options, const Parts& parts, ByteView maintenance_key)
+    : state_(std::make_shared<State>(options, parts, maintenance_key)) {
+  for (const auto& store : parts.networks.all()) state_->networks[store->traits().name].store = store;
+  parts.stage.on_pack_closed([weak = std::weak_ptr(state_)](const StagedPack& pack) {
+    if (const auto state = weak.lock()) state->add(pack, true);
+  });
+}
+
+Placer::~Placer() { stop(); }
+
+void Placer::start() {
+  const std::lock_guard running(state_->run_mutex);
+  if (!state_->threads.empty()) return;
+  state_->add_all();
+  State* state = state_.get();
+  state->threads.emplace_back([state](const std::stop_token& stop) { state->run_timer(stop); });
+  for (const auto& store : state->parts.networks.all()) {
+    const StoreTraits& traits = store->traits();
+    const std::uint32_t count = std::clamp(traits.calls_in_flight_max, 1U, std::max(1U, state->options.uploads_per_network_max));
+    for (std::uint32_t i = 0; i < count; ++i) {
+      state->threads.emplace_back([state, name = traits.name](const std::stop_token& stop) { state->run_network(name, stop); });
+    }
+  }
+}
+
+void Placer::stop() {
+  const std::lock_guard running(state_->run_mutex);
+  for (std::jthread& thread : state_->threads) thread.request_stop();
+  for (std::jthread& thread : state_->threads) thread.join();
+  state_->threads.clear();
+}
+
+void Placer::retry_now() {
+  const std::lock_guard lock(state_->mutex);
+  for (auto& [number, work] : state_->packs) {
+    for (auto& [name, delivery] : work.deliveries) delivery.not_before = MonoTime::min();
+  }
+  for (auto& [name, network] : state_->networks) network.not_before = MonoTime::min();
+  state_->changed();
+}
+
+Status Placer::wait_placed(PackNumber up_to, const Enough& enough, const CallContext& context) {
+  State& state = *state_;
+  for (const StagedPack& pack : state.parts.stage.closed_packs()) {
+    if (pack.number <= up_to) state.add(pack, true);
+  }
+  Waker waker;
+  {
+    const std::lock_guard lock(state.mutex);
+    state.waiting.push_back(&waker);
+  }
+  Status outcome;
+  for (;;) {
+    std::vector<PackWork> looked_at;
+    {
+      const std::lock_guard lock(state.mutex);
+      for (const auto& [number, work] : state.packs) {
+        if (number <= up_to) looked_at.push_back(work);
+      }
+    }
+    const auto missing = std::find_if(looked_at.begin(), looked_at.end(), [&](const PackWork& work) {
+      const std::vector<std::string> placed = placed_on(work);
+      return enough ? !enough(work.pack.domain, placed) : !state.parts.policy.is_safe(work.pack.domain, placed);
+    });
+    if (missing == looked_at.end()) break;
+    if (Status in_time = check_context(context, state.parts.clock, "waiting for networks"); !in_time) {
+      std::string reasons = pack_name(missing->pack.id) + " is missing";
+      for (const auto& [name, delivery] : missing->deliveries) {
+        if (delivery.state == DeliveryState::kPlaced) continue;
+        reasons += " on " + name + (delivery.last_error.empty() ? " (not yet tried);" : " (" + delivery.last_error + ");");
+      }
+      reasons.pop_back();
+      outcome = std::move(in_time).error().with_context(reasons);
+      break;
+    }
+    waker.wait_until(state.parts.clock, context.deadline, context.stop);
+  }
+  const std::lock_guard lock(state.mutex);
+  std::erase(state.waiting, &waker);
+  return outcome;
+}
+
+std::vector<PlacementStatus> Placer::pending() const {
+  std::vector<PlacementStatus> out;
+  const std::lock_guard lock(state_->mutex);
+  for (const auto& [number, work] : state_->packs) {
+    for (const auto& [name, delivery] : work.deliveries) {
+      if (delivery.state == DeliveryState::kPlaced) continue;
+      out.push_back({number, work.pack.id, work.pack.size_bytes, name, delivery.state, delivery.failures, delivery.last_error});
+    }
+  }
+  return out;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/repo/databases.h"
+
+#include <algorithm>
+#include <set>
+
+#include "core/catalog/framed_file.h"
+#include "core/format/byte_reader.h"
+#include "core/format/byte_writer.h"
+
+namespace holdfast {
+namespace {
+
+constexpr ObjectKind kDomainsObject{"HFDOMNS1", "list of domains"};
+constexpr std::string_view kThisHost = "this-host";
+
+}  // namespace
+
+Bytes encode_database_record(const DatabaseRecord& record) {
+  Bytes out;
+  ByteWriter(out).u8(static_cast<std::uint8_t>(JournalKind::kDatabase)).id(record.id).u32(record.uid).u32(record.gid).text(record.policy);
+  return out;
+}
+
+Result<DatabaseRecord> decode_database_record(ByteView payload) {
+  ByteReader in(payload, "journal record of a database");
+  HOLDFAST_ASSIGN(const std::uint8_t kind, in.u8());
+  if (kind != static_cast<std::uint8_t>(JournalKind::kDatabase)) return in.corrupt("another kind");
+  DatabaseRecord record;
+  HOLDFAST_ASSIGN(record.id, in.id<DatabaseId>());
+  HOLDFAST_ASSIGN(record.uid, in.u32());
+  HOLDFAST_ASSIGN(record.gid, in.u32());
+  HOLDFAST_ASSIGN(const std::string_view policy, in.text());
+  record.policy = policy;
+  HOLDFAST_TRY(in.expect_end());
+  return record;
+}
+
+Result<std::unique_ptr<DomainRules>> DomainRules::open(std::string path, const NetworkSet& networks) {
+  std::unique_ptr<DomainRules> rules(new DomainRules(std::move(path), networks));
+  const auto bytes = read_whole_file(rules->path_);
+  if (!bytes && bytes.error().code() == ErrorCode::kNotFound) return rules;
+  if (!bytes) return bytes.error();
+  ByteReader in(*bytes, kDomainsObject.name);
+  HOLDFAST_TRY(in.prelude(kDomainsObject));
+  HOLDFAST_ASSIGN(const std::size_t count, in.count(9));
+  for (std::size_t i = 0; i < count; ++i) {
+    HOLDFAST_ASSIGN(const std::uint32_t domain, in.u32());
+    Rule rule;
+    HOLDFAST_ASSIGN(rule.quorum, in.u32());
+    HOLDFAST_ASSIGN(const std::size_t names, in.count(1));
+    for (std::size_t k = 0; k < names; ++k) {
+      HOLDFAST_ASSIGN(const std::string_view name, in.text());
+      rule.networks.emplace_back(name);
+    }
+    rules->rules_.insert_or_assign(domain, std::move(rule));
+  }
+  HOLDFAST_TRY(in.expect_end());
+  return rules;
+}
+
+Bytes DomainRules::encode() const {
+  Bytes out;
+  ByteWriter writer(out);
+  writer.prelude(kDomainsObject).varint(rules_.size());
+  for (const auto& [domain, rule] : rules_) {
+    writer.u32(domain).u32(rule.quorum).varint(rule.networks.size());
+    for (const auto& name : rule.networks) writer.text(name);
+  }
+  return out;
+}
+
+Status DomainRules::add(std::uint32_t domain, const std::vector<std::string>& networks, std::uint32_t quorum) {
+  const std::lock_guard lock(mutex_);
+  const auto found = rules_.find(domain);
+  if (found != rules_.end() && found->second.quorum >= quorum) return ok_status();
+  Rule& rule = rules_[domain];
+  rule.networks = networks;
+  rule.quorum = std::max(rule.quorum, quorum);
+  return replace_file(path_, encode());
+}
+
+std::vector<std::string> DomainRules::networks(std::uint32_t domain) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = rules_.find(domain);
+  return found == rules_.end() ? std::vector<std::string>() : found->second.networks;
+}
+
+std::string DomainRules::site_of(const std::string& network) const {
+  const auto store = networks_.find(network);
+  return store == nullptr ? network : store->traits().site;
+}
+
+std::uint32_t DomainRules::quorum_of(const Rule& rule) const {
+  if (rule.quorum > 0) return rule.quorum;
+  std::set<std::string> sites;
+  for (const auto& network : rule.networks) sites.insert(site_of(network));
+  return static_cast<std::uint32_t>(std::clamp<std::size_t>(sites.size(), 1, 2));
+}
+
+std::uint32_t DomainRules::quorum(std::uint32_t domain) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = rules_.find(domain);
+  return found == rules_.end() ? 1 : quorum_of(found->second);
+}
+
+bool DomainRules::is_safe(std::uint32_t domain, const std::vector<std::string>& networks) const {
+  const bool elsewhere = std::any_of(networks.begin(), networks.end(), [&](const auto& name) { return site_of(name) != kThisHost; });
+  return elsewhere && networks.size() >= quorum(domain);
+}
+
+bool DomainRules::can_be_safe(std::uint32_t domain) const { return is_safe(domain, networks(domain)); }
+
+}  // namespace holdfast

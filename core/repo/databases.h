@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <shared_mutex>
+
+#include "core/place/placer.h"
+#include "core/repo/repository.h"
+
+namespace holdfast {
+
+/// A database of this writer. `id`, `name` and `options` are constant; the rest is guarded by `mutex`.
+struct Database {
+  DatabaseId id;
+  std::string name;
+  LiveTreeOptions options;
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  std::unique_ptr<LiveTree> live;  ///< set before anybody else sees the database
+  std::mutex sealing;              ///< one seal at a time; held over the whole seal
+  mutable std::mutex mutex;
+  DatabasePolicy policy;
+  std::set<std::string> changed_folders;  ///< since the last seal, and those whose dump was incomplete then
+  bool folders_remembered = false; ///< the newest snapshot of an earlier run was asked for incomplete ones
+  WallNanos last_scheduled = 0;    ///< the schedule's moment that was sealed last, or when the database was opened
+  MonoTime sealed_at{};
+  MonoTime waiting_since{};        ///< a scheduled seal waits for open writers since then
+};
+
+/// A kDatabase journal record: `u8` 10 ‖ database id [16] ‖ `u32` uid ‖ `u32` gid ‖ text policy (policy_text.h, with the name).
+struct DatabaseRecord {
+  DatabaseId id;
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  std::string policy;
+};
+Bytes encode_database_record(const DatabaseRecord& record);
+Result<DatabaseRecord> decode_database_record(ByteView payload);
+
+/// Which networks a domain's packs go to, and when that is safe. Domains are remembered in a file of the state folder, so that packs of a database whose
+/// networks were changed still find theirs. Safe from any thread.
+class DomainRules final : public PlacementPolicy {
+ public:
+  /// `path`: the file. Errors: kCorrupt, kInternal.
+  static Result<std::unique_ptr<DomainRules>> open(std::string path, const NetworkSet& networks);
+
+  /// Adds a domain, or raises its quorum; durable at return. `quorum` 0: the smaller of 2 and the number of sites.
+  Status add(std::uint32_t domain, const std::vector<std::string>& networks, std::uint32_t quorum);
+  [[nodiscard]] std::vector<std::string> networks(std::uint32_t domain) const override;
+  [[nodiscard]] bool is_safe(std::uint32_t domain, const std::vector<std::string>& networks) const override;
+  /// How many of the domain's networks a pack must be on.
+  [[nodiscard]] std::uint32_t quorum(std::uint32_t domain) const;
+  /// Whether *safe* can ever be reached: enough networks, one of them on another site.
+  [[nodiscard]] bool can_be_safe(std::uint32_t domain) const;
+
+ private:
+  struct Rule {
+    std::vector<std::string> networks;
+    std::uint32_t quorum = 0;
+  };
+  DomainRules(std::string path, const NetworkSet& networks) : path_(std::move(path)), networks_(networks) {}
+  [[nodiscard]] std::string site_of(const std::string& network) const;
+  [[nodiscard]] std::uint32_t quorum_of(const Rule& rule) const;
+  [[nodiscard]] Bytes encode() const;
+
+  const std::string path_;
+  const NetworkSet& networks_;
+  mutable std::mutex mutex_;
+  std::map<std::uint32_t, Rule> rules_;
+};
+
+}  // namespace holdfast

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/repo/head_reader.h"
+
+#include "core/base/log.h"
+#include "core/catalog/log_segment.h"
+#include "core/crypto/hash.h"
+
+namespace holdfast {
+namespace {
+
+constexpr std::uint64_t kMetaMaxBytes = 1ULL << 30;
+constexpr std::uint32_t kSlotMax = 4096;  // a bound for networks that answer every slot
+
+}  // namespace
+
+Result<Bytes> fetch_meta(ObjectReader& store, const MetaObject& meta, const CallContext& context) {
+  if (meta.size_bytes > kMetaMaxBytes) return Error(ErrorCode::kCorrupt, "a " + std::string(meta_type_name(meta.type)) + " of more than 1 GiB");
+  Bytes object(meta.size_bytes);
+  const auto doing = [&] { return "reading a " + std::string(meta_type_name(meta.type)) + " (" + meta.locator + ")"; };
+  auto status = store.read({meta.locator, meta.size_bytes}, 0, object, context);
+  if (!status) return std::move(status).error().with_context(doing()).on_network(store.traits().name);
+  if (sha256(object) != meta.digest) {
+    return Error(ErrorCode::kCorrupt, doing() + ": the network gave other bytes than the head promises").on_network(store.traits().name);
+  }
+  return object;
+}
+
+Result<std::vector<SignedEntry>> fetch_entries(ObjectReader& store, const VerifiedHead& head, std::uint64_t first, const CallContext& context) {
+  std::vector<SignedEntry> out;
+  for (const auto& meta : head.head.metas) {
+    if (meta.type != MetaType::kLogSegment || meta.first + meta.count <= first) continue;
+    HOLDFAST_ASSIGN(const Bytes object, fetch_meta(store, meta, context));
+    HOLDFAST_ASSIGN(LogSegment segment, decode_log_segment(object));
+    if (segment.log != head.head.log || segment.first != meta.first || segment.entries.size() != meta.count) {
+      return Error(ErrorCode::kCorrupt, "a log segment is another one than the head says");
+    }
+    HOLDFAST_TRY(verify_log_segment(segment, head.certificate.writer_key));
+    const std::uint64_t skip = first > segment.first ? first - segment.first : 0;
+    for (std::uint64_t i = skip; i < segment.entries.size(); ++i) out.push_back(std::move(segment.entries[i]));
+  }
+  return out;
+}
+
+void HeadReader::note(const std::string& network, std::string problem) {
+  const std::lock_guard lock(mutex_);
+  if (problem.empty()) {
+    problems_.erase(network);
+    return;
+  }
+  log_warning(network + ": " + problem);
+  problems_[network] = std::move(problem);
+}
+
+std::map<std::string, std::string> HeadReader::problems() const {
+  const std::lock_guard lock(mutex_);
+  return problems_;
+}
+
+Result<std::optional<VerifiedHead>> HeadReader::resolve(ObjectStore& store, std::uint32_t slot, const CallContext& context) {
+  const SecretBytes seed = secrets_->keys->head_seed(slot);
+  auto found = store.resolve_head(secrets_->genesis.repository, slot, seed.view(), context);
+  if (!found) return std::move(found).error().on_network(store.traits().name);
+  if (!found->has_value()) return std::optional<VerifiedHead>();
+  auto head = decode_head(**found);
+  if (!head) return std::move(head).error().on_network(store.traits().name);
+  if (head->genesis != secrets_->genesis) {
+    return Error(ErrorCode::kPermissionDenied, "the head in slot " + std::to_string(slot) + " is of another repository").on_network(store.traits().name);
+  }
+  if (head->head.slot != slot) {
+    return Error(ErrorCode::kPermissionDenied, "the network serves the head of slot " + std::to_string(head->head.slot) + " in slot " + std::to_string(slot))
+        .on_network(store.traits().name);
+  }
+  const std::lock_guard lock(mutex_);
+  auto& newest = newest_[{store.traits().name, slot}];
+  newest = std::max(newest, head->head.time);
+  return std::optional(std::move(*head));
+}
+
+bool HeadReader::refresh(const CallContext& context) {
+  bool learnt = false;
+  for (const auto& store : networks_.all()) {
+    if (!store->traits().has_mutable_names) continue;
+    const auto one = refresh_from(*store, context);
+    if (one) {
+      learnt = learnt || *one;
+    } else if (!context.stop.stop_requested()) {
+      note(store->traits().name, one.error().message());
+    }
+  }
+  return learnt;
+}
+
+Result<bool> HeadReader::refresh_from(ObjectStore& store, const CallContext& context) {
+  const std::lock_guard refreshing(refresh_mutex_);
+  std::uint32_t highest = secrets_->certificate.slot;
+  for (const auto& writer : catalog_.view().writers()) highest = std::max(highest, writer.slot);
+  bool learnt = false;
+  std::string problem;
+  Status first_error;
+  bool any = false;
+  for (std::uint32_t slot = 0; slot <= kSlotMax; ++slot) {
+    if (slot == secrets_->certificate.slot) continue;
+    auto head = resolve(store, slot, context);
+    if (!head) {
+      problem = head.error().message();
+      first_error.keep_first(std::move(head).error());
+      if (slot >= highest) break;
+      continue;
+    }
+    if (!head->has_value()) {
+      if (slot > highest) break;
+      continue;
+    }
+    any = true;
+    for (const auto& other : (*head)->head.others) highest = std::max(highest, std::min(other.slot, kSlotMax));
+    auto taken = take(store, **head, context, learnt);
+    if (!taken) {
+      problem = taken.error().message();
+      first_error.keep_first(std::move(taken));
+    }
+  }
+  if (context.stop.stop_requested()) return Error(ErrorCode::kCancelled, "reading heads was called off");
+  note(store.traits().name, problem);
+  if (learnt) HOLDFAST_TRY(catalog_.open_fields());
+  if (!any && !first_error) return std::move(first_error).error();
+  return learnt;
+}
+
+Status HeadReader::take(ObjectStore& store, const VerifiedHead& head, const CallContext& context, bool& learnt) {
+  HOLDFAST_ASSIGN(const LogState known, catalog_.known(head.head.log));
+  const std::uint64_t common = std::min(known.size, head.head.log_size);
+  if (common == head.head.log_size) {
+    HOLDFAST_ASSIGN(const Digest root, known.size == 0 ? Result<Digest>(merkle_root_of_hashes({})) : catalog_.known_root(head.head.log, common));
+    if (root != head.head.merkle_root) {
+      return Error(ErrorCode::kConflict, "the log of writer " + head.head.log.writer.hex() + " is forked: this network shows another history");
+    }
+    if (known.size > head.head.log_size) {
+      log_info(store.traits().name + " serves an older head of slot " + std::to_string(head.head.slot));
+    }
+    return take_key_tables(store, head, context);
+  }
+  HOLDFAST_ASSIGN(const auto entries, fetch_entries(store, head, known.size, context));
+  // Keys first: a snapshot that is listed can be opened.
+  HOLDFAST_TRY(take_key_tables(store, head, context));
+  HOLDFAST_TRY(catalog_.take_entries(head, entries));
+  learnt = true;
+  return ok_status();
+}
+
+Status HeadReader::take_key_tables(ObjectStore& store, const VerifiedHead& head, const CallContext& context) {
+  for (const auto& meta : head.head.metas) {
+    if (meta.type != MetaType::kKeyTable) continue;
+    {
+      const std::lock_guard lock(mutex_);
+      if (tables_taken_.contains(meta.digest)) continue;
+    }
+    HOLDFAST_ASSIGN(const Bytes object, fetch_meta(store, meta, context));
+    HOLDFAST_ASSIGN(const auto keys, decode_key_table(object, secrets_->genesis.repository));
+    HOLDFAST_TRY(catalog_.take_keys(head.head.log.writer, keys));
+    const std::lock_guard lock(mutex_);
+    tables_taken_.emplace(meta.digest, true);
+  }
+  return ok_status();
+}
+
+Status HeadReader::check_own(ObjectStore& store, const CallContext& context) {
+  HOLDFAST_ASSIGN(const auto head, resolve(store, secrets_->certificate.slot, context));
+  if (!head) return ok_status();
+  if (head->head.log.writer != secrets_->writer) {
+    return Error(ErrorCode::kConflict, "slot " + std::to_string(secrets_->certificate.slot) + " belongs to another writer (" + head->head.log.writer.hex() +
+                                           "): connect this machine again")
+        .on_network(store.traits().name);
+  }
+  const auto own = catalog_.own_state();
+  if (head->head.log.incarnation == own.log.incarnation) {
+    if (head->head.log_size <= own.state.size) {
+      HOLDFAST_ASSIGN(const Digest root, catalog_.known_root(own.log, head->head.log_size));
+      if (root == head->head.merkle_root) return ok_status();
+    }
+  } else if (catalog_.is_own_incarnation(head->head.log.incarnation)) {
+    return ok_status();  // an earlier one of this very folder: all of it was repeated in the present one
+  }
+  return adopt_ahead(store, *head, context);
+}
+
+Status HeadReader::adopt_ahead(ObjectStore& store, const VerifiedHead& head, const CallContext& context) {
+  log_warning(store.traits().name + " has a log of this writer that is ahead of this state folder (it was copied, or rolled back): a new incarnation begins");
+  HOLDFAST_ASSIGN(const auto entries, fetch_entries(store, head, 0, context));
+  MerkleAccumulator tree;
+  for (const auto& entry : entries) tree.add(merkle_leaf_hash(entry.sealed));
+  if (tree.root() != head.head.merkle_root) return Error(ErrorCode::kCorrupt, "the segments of a head do not give its tree").on_network(store.traits().name);
+  const LogCipher cipher(head.head.log, secrets_->keys->catalog());
+  std::vector<LogEntry> plain;
+  for (std::uint64_t i = 0; i < entries.size(); ++i) {
+    HOLDFAST_ASSIGN(auto entry, cipher.open(i, entries[i].sealed));
+    plain.push_back(std::move(entry));
+  }
+  HOLDFAST_TRY(take_key_tables(store, head, context));
+  return catalog_.start_incarnation(plain);
+}
+
+}  // namespace holdfast

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <optional>
+
+#include "core/repo/repository_catalog.h"
+
+namespace holdfast {
+
+/// A whole small object of a network, checked against what a head says of it. Errors: kCorrupt for another digest; those of the network.
+Result<Bytes> fetch_meta(ObjectReader& store, const MetaObject& meta, const CallContext& context);
+
+/// The segments that `head` names from entry `first` on, with every signature checked. Errors: kCorrupt, kPermissionDenied; those of the network.
+Result<std::vector<SignedEntry>> fetch_entries(ObjectReader& store, const VerifiedHead& head, std::uint64_t first, const CallContext& context);
+
+/// Reads other writers' heads from networks and brings this machine's copies of their logs up to date. Safe from any thread.
+class HeadReader {
+ public:
+  HeadReader(RepositoryCatalog& catalog, std::shared_ptr<const RepositorySecrets> secrets, const NetworkSet& networks)
+      : catalog_(catalog), secrets_(std::move(secrets)), networks_(networks) {}
+
+  /// Asks every network with mutable names for the heads of all slots. A network that does not answer, serves an older head than before, or lies
+  /// is a problem, not an error: the newest head of all of them wins. True when something new was learnt.
+  bool refresh(const CallContext& context);
+  /// The same on one network. Errors: of the network when not even one head could be read.
+  Result<bool> refresh_from(ObjectStore& store, const CallContext& context);
+
+  /// The head in `slot` of this repository, verified; nullopt when there is none. Errors: kCorrupt, kPermissionDenied (another repository's root), the network's.
+  Result<std::optional<VerifiedHead>> resolve(ObjectStore& store, std::uint32_t slot, const CallContext& context);
+
+  /// Compares what `store` shows in the own slot with the own log: a log that is ahead of it, or that this state folder did not write, begins a new incarnation.
+  /// Errors: of the network (nothing may be published there then).
+  Status check_own(ObjectStore& store, const CallContext& context);
+
+  /// For people, by network; empty when all is well.
+  [[nodiscard]] std::map<std::string, std::string> problems() const;
+
+ private:
+  Status take(ObjectStore& store, const VerifiedHead& head, const CallContext& context, bool& learnt);
+  Status take_key_tables(ObjectStore& store, const VerifiedHead& head, const CallContext& context);
+  Status adopt_ahead(ObjectStore& store, const VerifiedHead& head, const CallContext& context);
+  void note(const std::string& network, std::string problem);
+
+  RepositoryCatalog& catalog_;
+  std::shared_ptr<const RepositorySecrets> secrets_;
+  const NetworkSet& networks_;
+  mutable std::mutex mutex_;
+  std::map<std::string, std::string> problems_;
+  std::map<std::pair<std::string, std::uint32_t>, WallNanos> newest_;  // of the heads that each network has shown
+  std::map<Digest, bool> tables_taken_;
+  std::mutex refresh_mutex_;  // one refresh at a time; held over networks, so nobody else takes it
+};
+
+}  // namespace holdfast

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/repo/index_rebuilder.h"
+
+#include <algorithm>
+#include <atomic>
+
+#include "core/base/log.h"
+
+namespace holdfast {
+namespace {
+
+constexpr unsigned kReaders = 8;  // packs whose directories are read at once: each is two or three small range requests
+constexpr auto kDirectoryTimeout = std::chrono::seconds(60);
+
+class RebuildingSource final : public ChunkSource {
+ public:
+  RebuildingSource(ChunkSource& inner, const IndexRebuilder& rebuilder, std::function<bool()> find_more)
+      : inner_(inner), rebuilder_(rebuilder), find_more_(std::move(find_more)) {}
+  Result<std::shared_ptr<const Bytes>> read(const ChunkRef& ref, const CallContext& context) override {
+    for (;;) {
+      const auto before = rebuilder_.progress();
+      auto plain = inner_.read(ref, context);
+      if (plain || plain.error().code() != ErrorCode::kNotFound) return plain;
+      const auto after = rebuilder_.progress();
+      if (after.round != before.round || after.done != before.done) continue;  // it may be there by now
+      if (!after.is_running && !find_more_()) {
+        const auto now = rebuilder_.progress();
+        if (now.round == after.round && now.done == after.done) return plain;
+        continue;  // somebody else told the rebuilder meanwhile
+      }
+      HOLDFAST_TRY(rebuilder_.wait_beyond(after, context));
+    }
+  }
+  void prefetch(std::span<const ChunkRef> refs) override { inner_.prefetch(refs); }
+
+ private:
+  ChunkSource& inner_;
+  const IndexRebuilder& rebuilder_;
+  std::function<bool()> find_more_;
+};
+
+}  // namespace
+
+std::unique_ptr<ChunkSource> make_rebuilding_source(ChunkSource& inner, const IndexRebuilder& rebuilder, std::function<bool()> find_more) {
+  return std::make_unique<RebuildingSource>(inner, rebuilder, std::move(find_more));
+}
+
+IndexRebuilder::~IndexRebuilder() { stop(); }
+
+void IndexRebuilder::start(std::vector<PackNumber> packs, std::function<void(const std::stop_token&)> then) {
+  stop();
+  if (packs.empty()) parts_.stage.table().for_each([&](const PackRow& row) { packs.push_back(row.number); });
+  {
+    const std::lock_guard lock(mutex_);
+    progress_ = {progress_.round + 1, true, 0, packs.size(), 0, {}};
+  }
+  thread_ = std::jthread([this, packs = std::move(packs), then = std::move(then)](const std::stop_token& stop) { run(stop, packs, then); });
+}
+
+void IndexRebuilder::stop() {
+  thread_.request_stop();
+  if (thread_.joinable()) thread_.join();
+}
+
+bool IndexRebuilder::is_running() const {
+  const std::lock_guard lock(mutex_);
+  return progress_.is_running;
+}
+
+IndexRebuilder::Progress IndexRebuilder::progress() const {
+  const std::lock_guard lock(mutex_);
+  return progress_;
+}
+
+Status IndexRebuilder::wait_beyond(const Progress& seen, const CallContext& context) const {
+  std::unique_lock lock(mutex_);
+  const auto moved = [&] { return !progress_.is_running || progress_.round != seen.round || progress_.done > seen.done; };
+  while (!moved()) {
+    HOLDFAST_TRY(check_context(context, parts_.clock, "waiting for the chunk index to be rebuilt"));
+    changed_.wait_for(lock, context.stop, std::chrono::milliseconds(100), moved);
+  }
+  return ok_status();
+}
+
+Result<PackDirectory> IndexRebuilder::read_directory(const PackRow& row, const CallContext& context) const {
+  const ByteView key = parts_.maintenance_key.view();
+  Status problem;
+  const auto staged = read_pack_directory(
+      [&](std::uint64_t offset, std::uint64_t size) -> Result<Bytes> {
+        HOLDFAST_ASSIGN(auto bytes, parts_.stage.read(row.number, offset, size));
+        if (!bytes) return Error(ErrorCode::kNotFound, "pack " + row.id.hex() + " is not staged here");
+        return std::move(*bytes);
+      },
+      row.size_bytes, &row.id, key);
+  if (staged) return staged;
+  problem.keep_first(staged.error());
+  for (const auto& copy : parts_.view.copies(row.id)) {
+    const auto store = parts_.networks.find(copy.network);
+    if (store == nullptr) continue;
+    auto directory = read_pack_directory(
+        [&](std::uint64_t offset, std::uint64_t size) -> Result<Bytes> {
+          Bytes bytes(size);
+          HOLDFAST_TRY(store->read(copy.ref, offset, bytes, context));
+          return bytes;
+        },
+        row.size_bytes, &row.id, key);
+    if (directory) return directory;
+    problem = std::move(directory).error().on_network(copy.network);
+  }
+  return std::move(problem).error().with_context("directory of pack " + row.id.hex());
+}
+
+Status IndexRebuilder::index_pack(PackNumber number, const std::stop_token& stop) {
+  const auto row = parts_.stage.table().find(number);
+  if (!row) return ok_status();
+  CallContext context = with_timeout(CallContext::unbounded(), parts_.clock, kDirectoryTimeout);
+  context.stop = stop;
+  HOLDFAST_ASSIGN(const PackDirectory directory, read_directory(*row, context));
+  std::vector<IndexEntry> entries;
+  entries.reserve(directory.entries.size());
+  for (const auto& entry : directory.entries) entries.push_back({entry.id, {number, entry.offset, entry.record_size_bytes}, std::nullopt});
+  return parts_.index.add(entries);
+}
+
+void IndexRebuilder::run(const std::stop_token& stop, std::vector<PackNumber> packs, const std::function<void(const std::stop_token&)>& then) {
+  std::sort(packs.rbegin(), packs.rend());
+  std::atomic<std::size_t> next{0};
+  const auto work = [&] {
+    for (std::size_t i = next++; i < packs.size() && !stop.stop_requested(); i = next++) {
+      const auto indexed = index_pack(packs[i], stop);
+      const std::lock_guard lock(mutex_);
+      ++progress_.done;
+      if (!indexed) {
+        ++progress_.failed;
+        progress_.last_error = indexed.error().message();
+        log_warning("rebuilding the chunk index: " + indexed.error().message());
+      }
+      changed_.notify_all();
+    }
+  };
+  {
+    std::vector<std::jthread> readers;
+    for (unsigned i = 0; i < std::min<std::size_t>(kReaders, packs.size()); ++i) readers.emplace_back(work);
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    progress_.is_running = false;
+    changed_.notify_all();
+  }
+  if (then && !stop.stop_requested()) then(stop);
+}
+
+}  // namespace holdfast

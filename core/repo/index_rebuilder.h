@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "core/base/clock.h"
+#include "core/catalog/catalog_view.h"
+#include "core/stage/stage.h"
+#include "core/store/object_store.h"
+#include "core/tree/node_store.h"
+
+namespace holdfast {
+
+/// Fills the chunk index from what can be read anywhere: directories of staged packs, and of packs on networks (range reads of their ends, several at once), the newest packs
+/// first; then the references of the newest snapshots' chunks, so that the next backup of the same data stores nothing. Works in the background. Safe from any thread.
+class IndexRebuilder {
+ public:
+  struct Parts {
+    Stage& stage;
+    ChunkIndex& index;
+    CatalogView& view;
+    const NetworkSet& networks;
+    Clock& clock;
+    SecretBytes maintenance_key;
+  };
+  explicit IndexRebuilder(Parts parts) : parts_(std::move(parts)) {}
+  ~IndexRebuilder();
+
+  /// Indexes these packs (all of the table when empty). `then` runs when all have been tried.
+  void start(std::vector<PackNumber> packs, std::function<void(const std::stop_token&)> then);
+  void stop();
+  [[nodiscard]] bool is_running() const;
+  struct Progress {
+    std::uint64_t round = 0;  ///< grows with each start
+    bool is_running = false;
+    std::uint64_t done = 0;
+    std::uint64_t total = 0;
+    std::uint64_t failed = 0;
+    std::string last_error;
+  };
+  [[nodiscard]] Progress progress() const;
+  /// Waits until something more was indexed than `seen` says, or the work has ended. Errors: kDeadlineExceeded, kCancelled.
+  Status wait_beyond(const Progress& seen, const CallContext& context) const;
+
+  /// The directory of a pack from staging or the first network that has it right. Errors: kNotFound, kCorrupt, the networks'.
+  Result<PackDirectory> read_directory(const PackRow& row, const CallContext& context) const;
+
+ private:
+  void run(const std::stop_token& stop, std::vector<PackNumber> packs, const std::function<void(const std::stop_token&)>& then);
+  Status index_pack(PackNumber number, const std::stop_token& stop);
+
+  Parts parts_;
+  mutable std::mutex mutex_;
+  mutable std::condition_variable_any changed_;
+  Progress progress_;
+  std::jthread thread_;
+};
+
+/// A source that, while the index is being rebuilt, waits for the rest of it before it says that a chunk is nowhere. `find_more` is asked first whether packs are known
+/// that the rebuilder was not told of yet; it starts the rebuilder and says true then.
+std::unique_ptr<ChunkSource> make_rebuilding_source(ChunkSource& inner, const IndexRebuilder& rebuilder, std::function<bool()> find_more);
+
+}  // namespace holdfast

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/repo/publisher.h"
+
+#include <map>
+#include <numeric>
+
+#include "core/base/log.h"
+#include "core/catalog/log_segment.h"
+#include "core/repo/publisher_lane.h"
+
+namespace holdfast {
+namespace {
+
+using namespace std::chrono_literals;
+constexpr auto kDebounce = 2s;          // a burst of placements makes one head
+constexpr auto kRepublishAfter = 12h;   // IPNS records live 48 hours in the public DHT (design §3)
+constexpr auto kPublishTimeout = 600s;
+constexpr auto kBackoffFirst = 1000ms;
+constexpr auto kBackoffMax = 300'000ms;
+
+}  // namespace
+
+std::vector<std::uint64_t> merge_runs(std::vector<std::uint64_t> counts, std::uint64_t total) {
+  const std::uint64_t covered = std::accumulate(counts.begin(), counts.end(), std::uint64_t{0});
+  if (total <= covered) return counts;
+  std::uint64_t run = total - covered;
+  while (!counts.empty() && counts.back() <= 2 * run) {
+    run += counts.back();
+    counts.pop_back();
+  }
+  counts.push_back(run);
+  return counts;
+}
+
+Publisher::Publisher(Parts parts) : parts_(std::move(parts)) {
+  for (const auto& store : parts_.networks.all()) {
+    if (!store->traits().has_mutable_names) continue;
+    auto lane = std::make_unique<Lane>();
+    lane->store = store;
+    load_places(*lane);
+    lanes_.push_back(std::move(lane));
+  }
+}
+
+Publisher::~Publisher() { stop(); }
+
+void Publisher::start() {
+  for (auto& lane : lanes_) {
+    lane->dirty = true;
+    lane->thread = std::jthread([this, one = lane.get()](const std::stop_token& stop) { run(*one, stop); });
+  }
+}
+
+void Publisher::stop() {
+  for (auto& lane : lanes_) lane->thread.request_stop();
+  wake_.notify_all();
+  for (auto& lane : lanes_) {
+    if (lane->thread.joinable()) lane->thread.join();
+  }
+}
+
+void Publisher::poke() {
+  {
+    const std::lock_guard lock(mutex_);
+    for (auto& lane : lanes_) lane->dirty = true;
+  }
+  wake_.notify_all();
+}
+
+void Publisher::keyring_changed() {
+  {
+    const std::lock_guard lock(mutex_);
+    for (auto& lane : lanes_) lane->published = {};
+  }
+  poke();
+}
+
+bool Publisher::wait_for_work(Lane& lane, const std::stop_token& stop) {
+  std::unique_lock lock(mutex_);
+  const auto due = [&] { return lane.head_at == MonoTime{} || parts_.clock.mono_now() - lane.head_at > kRepublishAfter; };
+  if (lane.failures > 0) {
+    const auto pause = std::min<std::chrono::milliseconds>(kBackoffFirst * (1U << std::min(lane.failures - 1, 10U)), kBackoffMax);
+    const auto asked = lane.retries_asked;
+    wake_.wait_for(lock, stop, pause, [&] { return lane.retries_asked != asked; });
+    return !stop.stop_requested();
+  }
+  while (!stop.stop_requested() && !lane.dirty && !due()) {
+    wake_.wait_for(lock, stop, std::chrono::minutes(1), [&] { return lane.dirty; });
+  }
+  // The first head of a run goes out at once; later ones gather what comes together.
+  if (lane.head_at != MonoTime{} && urgent_ == 0) wake_.wait_for(lock, stop, kDebounce, [&] { return urgent_ > 0; });
+  return !stop.stop_requested();
+}
+
+void Publisher::run(Lane& lane, const std::stop_token& stop) {
+  while (wait_for_work(lane, stop)) {
+    {
+      const std::lock_guard lock(mutex_);
+      lane.dirty = false;
+    }
+    CallContext context = with_timeout(CallContext::unbounded(), parts_.clock, kPublishTimeout);
+    context.stop = stop;
+    auto status = publish(lane, context);
+    {
+      const std::lock_guard lock(mutex_);
+      ++lane.attempts;
+      lane.failures = status ? 0 : lane.failures + 1;
+      lane.last_error = status ? std::string() : status.error().message();
+      if (status) lane.head_at = parts_.clock.mono_now();
+    }
+    if (!status && !stop.stop_requested()) {
+      log_warning("publishing the catalog on " + lane.store->traits().name + ": " + status.error().message());
+    }
+    wake_.notify_all();
+  }
+}
+
+MetaPlan Publisher::plan() {
+  MetaPlan out;
+  {
+    const std::lock_guard lock(mutex_);
+    out.state = parts_.catalog.own_state();  // under the lock, so that no other lane's plan is ahead of it
+    if (runs_of_ != out.state.log) {
+      runs_of_ = out.state.log;
+      segment_runs_.clear();
+    }
+    segment_runs_ = merge_runs(std::move(segment_runs_), out.state.state.size);
+    key_runs_ = merge_runs(std::move(key_runs_), out.state.key_count);
+    const auto add = [&](MetaType type, const std::vector<std::uint64_t>& runs) {
+      std::uint64_t first = 0;
+      for (const std::uint64_t count : runs) {
+        out.metas.push_back({type, {}, 0, first, count, {}});
+        first += count;
+      }
+    };
+    out.metas.push_back({MetaType::kKeyring, {}, 0, 0, 0, {}});
+    add(MetaType::kLogSegment, segment_runs_);
+    add(MetaType::kKeyTable, key_runs_);
+  }
+  return out;
+}
+
+Result<Bytes> Publisher::make_object(const MetaPlan& plan, const MetaObject& meta) const {
+  if (meta.type == MetaType::kKeyring) return read_whole_file(parts_.paths.published_keyring());
+  if (meta.type == MetaType::kKeyTable) {
+    HOLDFAST_ASSIGN(const auto keys, parts_.catalog.read_own_keys(meta.first, meta.count));
+    return encode_key_table(parts_.secrets->genesis.repository, keys);
+  }
+  HOLDFAST_ASSIGN(const auto entries, parts_.catalog.read_own(plan.state.log, meta.first, meta.count));
+  return encode_log_segment(plan.state.log, meta.first, entries);
+}
+
+Status Publisher::put_missing(Lane& lane, MetaPlan& plan, const CallContext& context) {
+  std::map<PlaceKey, Place> places;
+  for (auto& meta : plan.metas) {
+    const PlaceKey key{meta.type, plan.state.log.incarnation, meta.first, meta.count};
+    const auto known = lane.places.find(key);
+    if (known != lane.places.end() && meta.type != MetaType::kKeyring) {
+      meta.digest = known->second.digest;
+      meta.size_bytes = known->second.ref.size_bytes;
+      meta.locator = known->second.ref.locator;
+      places.insert(*known);
+      continue;
+    }
+    HOLDFAST_ASSIGN(const Bytes object, make_object(plan, meta));
+    meta.digest = sha256(object);
+    meta.size_bytes = object.size();
+    if (known != lane.places.end() && known->second.digest == meta.digest) {
+      meta.locator = known->second.ref.locator;
+      places.insert(*known);
+      continue;
+    }
+    HOLDFAST_ASSIGN(const ObjectRef ref, lane.store->put("meta/" + meta.digest.hex(), object, context));
+    meta.locator = ref.locator;
+    // Believed once it is read back: a network that lost or changed it is not named in a head.
+    HOLDFAST_TRY(fetch_meta(*lane.store, meta, context));
+    places.insert_or_assign(key, Place{meta.digest, ref});
+  }
+  lane.places = std::move(places);
+  return save_places(lane);
+}
+
+Result<Bytes> Publisher::make_head(const MetaPlan& plan) const {
+  const auto& secrets = *parts_.secrets;
+  Head head;
+  head.log = plan.state.log;
+  head.slot = secrets.certificate.slot;
+  head.log_size = plan.state.state.size;
+  head.merkle_root = plan.state.state.merkle_root;
+  head.time = parts_.clock.wall_now();
+  head.genesis = secrets.genesis_bytes;
+  head.certificate = secrets.certificate_bytes;
+  head.metas = plan.metas;
+  head.others = parts_.catalog.others();
+  Bytes out = encode_head(head, secrets.writer_seed.view());
+  if (out.size() > kHeadMaxBytes) return Error(ErrorCode::kInternal, "the head grew over 1 MiB");
+  return out;
+}
+
+Status Publisher::publish(Lane& lane, const CallContext& context) {
+  if (!lane.checked) {
+    HOLDFAST_TRY(parts_.heads.check_own(*lane.store, context));
+    lane.checked = true;
+  }
+  MetaPlan plan = this->plan();
+  HOLDFAST_TRY(put_missing(lane, plan, context));
+  HOLDFAST_ASSIGN(const Bytes head, make_head(plan));
+  const auto& secrets = *parts_.secrets;
+  const SecretBytes seed = secrets.keys->head_seed(secrets.certificate.slot);
+  HOLDFAST_ASSIGN(const std::string locator, lane.store->publish_head(secrets.genesis.repository, secrets.certificate.slot, seed.view(), head, context));
+  const std::lock_guard lock(mutex_);
+  lane.published = plan.state;
+  lane.locator = locator;
+  return ok_status();
+}
+
+Status Publisher::flush(std::size_t count, const CallContext& context) {
+  const auto wanted = parts_.catalog.own_state();
+  std::unique_lock lock(mutex_);
+  count = std::min(count, lanes_.size());
+  std::vector<std::uint64_t> attempts;
+  for (auto& lane : lanes_) {
+    lane->dirty = lane->dirty || lane->published != wanted;
+    ++lane->retries_asked;
+    attempts.push_back(lane->attempts);
+  }
+  ++urgent_;
+  wake_.notify_all();
+  const auto shows = [&](const Lane& lane) {
+    // A longer log of the same or a later incarnation has all of it.
+    return lane.published.state.size > 0 && (lane.published.log != wanted.log || (lane.published.state.size >= wanted.state.size && lane.published.key_count >= wanted.key_count));
+  };
+  const auto done = [&] { return static_cast<std::size_t>(std::count_if(lanes_.begin(), lanes_.end(), [&](const auto& lane) { return shows(*lane); })); };
+  // A lane that failed in an attempt that began after this call is not waited for.
+  const auto hopeless = [&] {
+    std::size_t failed = 0;
+    for (std::size_t i = 0; i < lanes_.size(); ++i) {
+      if (!shows(*lanes_[i]) && lanes_[i]->failures > 0 && lanes_[i]->attempts >= attempts[i] + 2) ++failed;
+    }
+    return done() + (lanes_.size() - done() - failed) < count;
+  };
+  Status result;
+  while (done() < count) {
+    if (hopeless()) result = Error(ErrorCode::kUnavailable, "the catalog is not published everywhere yet");
+    if (result) result = check_context(context, parts_.clock, "waiting for the catalog to be published");
+    if (!result) break;
+    wake_.wait_for(lock, context.stop, 50ms, [&] { return done() >= count; });
+  }
+  --urgent_;
+  if (result.has_value()) return result;
+  std::string missing;
+  for (const auto& lane : lanes_) {
+    if (!shows(*lane)) missing += "; " + lane->store->traits().name + ": " + (lane->last_error.empty() ? "not done" : lane->last_error);
+  }
+  return Error(result.error().code(), result.error().message() + missing);
+}
+
+std::vector<Publisher::NetworkState> Publisher::states() const {
+  const auto own = parts_.catalog.own_state();
+  const std::lock_guard lock(mutex_);
+  std::vector<NetworkState> out;
+  for (const auto& lane : lanes_) {
+    out.push_back({lane->store->traits().name, lane->locator, lane->published.state.size, lane->published == own, lane->last_error});
+  }
+  return out;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/clock.h"
+#include "core/crypto/keyring.h"
+#include "core/index/chunk_index.h"
+#include "core/live/live_tree.h"
+#include "core/store/object_store.h"
+#include "core/tree/tree.h"
+
+namespace holdfast {
+
+/// The policy of a database, as far as this version acts on it ([database.NAME] in the configuration).
+struct DatabasePolicy {
+  std::string strategy = "incremental";
+  std::vector<std::string> networks;       ///< empty: the repository's default
+  std::uint32_t write_quorum = 0;          ///< 0: the smaller of 2 and the number of sites
+  std::chrono::seconds seal_after_idle{600};
+  std::chrono::seconds seal_wait{6 * 3600};
+  std::chrono::seconds max_age{26 * 3600};
+  std::string schedule;                    ///< cron; empty: none
+  std::vector<std::string> tags;
+  std::string owner;                       ///< of live/NAME and its snapshots; empty: who made it
+  std::uint32_t mode = 0700;
+  ChunkSizes chunk_sizes;
+  int zstd_level = 1;
+  friend bool operator==(const DatabasePolicy&, const DatabasePolicy&) = default;
+};
+
+enum class DurabilityState : std::uint8_t { kStaged, kReplicating, kSafe, kDegraded, kLost };
+std::string_view durability_state_name(DurabilityState state) noexcept;
+std::string_view completeness_name(Completeness completeness) noexcept;
+
+/// A sealed snapshot as lists show it. Private fields are empty where this machine has no key for them.
+struct SnapshotInfo {
+  SnapshotId id;
+  std::string database;
+  DatabaseId database_id;
+  WallNanos time = 0;
+  std::string name;   ///< folder name: "2026-11-23T060000Z", "….250Z", "….incomplete"
+  std::string label;
+  std::string strategy;
+  std::vector<std::string> tags;
+  Completeness completeness = Completeness::kUnchecked;
+  DurabilityState state = DurabilityState::kStaged;
+  std::vector<std::string> networks;  ///< that hold all of it
+  std::uint64_t bytes_logical = 0;
+  std::uint64_t bytes_new = 0;
+  std::uint64_t bytes_stored = 0;
+  std::uint64_t files = 0;
+  Digest content_hash;
+  Digest merkle_root;
+  KeyId key_id;
+  WriterId writer;
+  std::string host;
+  bool readable = false;  ///< whether this machine can open it
+  std::vector<std::string> incomplete_paths;
+};
+
+/// An opened snapshot: what is needed to read it.
+struct SnapshotView {
+  SnapshotInfo info;
+  Inode root;      ///< content: empty or DirectoryContent
+  TreeRoot links;
+};
+
+struct SealOptions {
+  std::string label;
+  std::vector<std::string> tags;
+  /// A command that filled the tree failed: the snapshot is incomplete whatever its files look like.
+  bool forced_incomplete = false;
+  /// Seal also when nothing changed since the last snapshot.
+  bool even_if_unchanged = true;
+};
+
+struct SealResult {
+  SnapshotInfo snapshot;
+  std::uint64_t bytes_stored_new = 0;
+  double seconds = 0;
+};
+
+/// Opens the local key stores with keys that come out of the unlocked ring: index and view are sealed under K_local.
+struct LocalStores {
+  std::shared_ptr<ChunkIndex> index;
+  std::shared_ptr<ChunkCache> cache;
+  std::shared_ptr<ViewStore> view;
+};
+using OpenLocalStores = std::function<Result<LocalStores>(ByteView index_key, ByteView view_key)>;
+
+struct InitResult {
+  std::string root_fingerprint;  ///< groups of four hexadecimal digits
+  RecoveryCode code;
+  struct HeadPlace {
+    std::string network;
+    std::string locator;
+  };
+  std::vector<HeadPlace> heads;
+  RepositoryId repository;
+};
+
+struct OpenOptions {
+  std::string state_directory;
+  std::shared_ptr<NetworkSet> networks;
+  OpenLocalStores open_stores;
+  Clock* clock = nullptr;
+  RandomSource* random = nullptr;
+  std::uint64_t staging_size_bytes = 20ULL << 30;
+  std::vector<std::string> default_networks;
+  std::map<std::string, DatabasePolicy> configured_databases;
+  std::string host;  ///< name of this machine in certificates and snapshot records
+};
+
+struct StatusReport {
+  RepositoryId repository;
+  std::uint64_t snapshots = 0;
+  std::uint64_t chunks = 0;
+  std::uint64_t packs = 0;
+  std::uint64_t bytes_logical = 0;
+  std::uint64_t bytes_stored = 0;
+  std::uint64_t bytes_staged = 0;
+  std::uint64_t staging_limit_bytes = 0;
+  struct Network {
+    std::string name, type, site, state, last_error;
+    std::uint64_t bytes_stored = 0;
+    std::optional<std::uint64_t> capacity_bytes, used_bytes;
+    double latency_ms = 0;
+    std::uint64_t faults = 0;  ///< wrong bytes that verification caught
+  };
+  std::vector<Network> networks;
+  struct Pending {
+    std::string what;     ///< "pack 12ab34cd"
+    std::string network;
+    std::uint64_t size_bytes = 0;
+    std::string reason;
+  };
+  std::vector<Pending> pending;
+  ChunkCache::Stats cache;
+};
+
+enum class VerifyLevel : std::uint8_t { kAvailability, kSample, kFull };
+enum class Health : std::uint8_t { kHealthy, kDegraded, kUnhealthy };
+struct VerifyReport {
+  struct Network {
+    std::string name;
+    std::uint64_t packs = 0, available = 0, sampled = 0, failed = 0, bytes_read = 0;
+    std::vector<std::string> problems;  ///< at most 20, for people
+  };
+  struct Snapshot {
+    SnapshotId id;
+    std::string name;  ///< DB@TIME
+    DurabilityState state = DurabilityState::kStaged;
+    Health health = Health::kHealthy;
+    std::vector<Network> networks;
+    std::vector<std::string> damaged;  ///< paths hit, at most 100
+    std::vector<std::string> recommendations;
+  };
+  std::vector<Snapshot> snapshots;
+  Health health = Health::kHealthy;
+};
+
+/// A repository opened on this machine: the owner's view of everything. Exactly one object a state folder (flock). Safe from any thread.
+class Repository {
+ public:
+  /// Makes a new repository in an empty (or absent) state folder and publishes its first head on every network that has mutable names.
+  /// Errors: kAlreadyExists when there is one; those of the networks (nothing is left behind then).
+  static Result<InitResult> init(const OpenOptions& options, ByteView passphrase, const KdfParameters& kdf);
+
+  /// Opens, replays the journal, and starts the background work (uploads, timers) unless `read_only`. Errors: kNotFound (no repository here),
+  /// kWrongKey, kConflict (another process owns the state), kCorrupt.
+  static Result<std::unique_ptr<Repository>> open(const OpenOptions& options, ByteView passphrase);
+
+  struct RecoverOptions {
+    std::string network;
+    std::string head_locator;  ///< empty: the head of slot 0.. on that network
+    std::string root_fingerprint;  ///< from the sheet; empty: shown, not checked
+    std::string repository;        ///< hexadecimal id from the sheet; networks with plain names need it unless they hold only one
+    bool connect = false;          ///< join as a further writer instead of taking over
+  };
+  /// Rebuilds a state folder from one network (recover), or joins as a new writer (connect). The folder must hold no repository.
+  /// Errors: kWrongKey, kNotFound, kCorrupt, kPermissionDenied (a signature by the wrong key).
+  static Result<std::unique_ptr<Repository>> recover(const OpenOptions& options, const RecoverOptions& what,
+                                                     ByteView passphrase, const RecoveryCode& code);
+
+  virtual ~Repository() = default;
+
+  // Databases.
+  virtual std::vector<std::string> database_names() const = 0;
+  /// Errors: kInvalidArgument (name with "@", ":", "/", empty, too long, or starting with a dot), kAlreadyExists.
+  virtual Status create_database(const std::string& name, const DatabasePolicy& policy, std::uint32_t uid,
+                                 std::uint32_t gid) = 0;
+  virtual Result<DatabasePolicy> policy(const std::string& database) const = 0;
+  virtual Status set_policy(const std::string& database, const DatabasePolicy& policy) = 0;
+  /// The live tree; it lives as long as the repository. Errors: kNotFound.
+  virtual Result<LiveTree*> live(const std::string& database) = 0;
+
+  // Snapshots.
+  /// Seals the live tree now. Durable on this machine when it returns (staged).
+  virtual Result<SealResult> seal(const std::string& database, const SealOptions& options,
+                                  const CallContext& context) = 0;
+  /// Makes a snapshot of a tree that was built beside the live one (backup of paths and streams): chunks and nodes went through pipeline().
+  virtual Result<SealResult> publish_tree(const std::string& database, const SealedTree& tree, const SealOptions& options,
+                                          const CallContext& context) = 0;
+  /// All (or one database's), newest first.
+  virtual std::vector<SnapshotInfo> snapshots(const std::string& database = {}) const = 0;
+  /// Grows whenever the list of snapshots or databases changes: what a mount watches to drop cached directory entries.
+  virtual std::uint64_t catalog_generation() const noexcept = 0;
+  /// "DB@TIME", "DB@latest", "DB@label", "DB@<moment>", or an id prefix of 4 or more digits. Errors: kNotFound; kInvalidArgument (not understood, or ambiguous).
+  virtual Result<SnapshotInfo> resolve(const std::string& spec) const = 0;
+  /// The newest complete snapshot of a database at or before `moment`.
+  virtual Result<SnapshotInfo> at(const std::string& database, WallNanos moment) const = 0;
+  virtual Result<SnapshotView> open_snapshot(const SnapshotId& id, const CallContext& context) = 0;
+  /// Waits until each is staged or safe. Errors: kDeadlineExceeded; kUnsupported where no other site is configured, at once.
+  virtual Status wait_for(const std::vector<SnapshotId>& ids, DurabilityState state, const CallContext& context) = 0;
+
+  // Data.
+  virtual ChunkSource& source() noexcept = 0;
+  virtual ChunkPipeline& pipeline() noexcept = 0;
+  virtual const GearTable& gear() const noexcept = 0;
+  /// Parameters for building a tree of this database.
+  virtual Result<LiveTreeOptions> tree_options(const std::string& database) const = 0;
+  /// Judges finished files by core/complete, reading them through source(): what seal() uses, and backups of paths and streams too.
+  virtual CompletenessJudge completeness_judge() = 0;
+
+  // Care.
+  virtual StatusReport status() = 0;
+  virtual Result<VerifyReport> verify(const std::vector<SnapshotId>& ids, VerifyLevel level,
+                                      const std::function<void(std::uint64_t done, std::uint64_t total)>& progress,
+                                      const CallContext& context) = 0;
+  /// Closes open packs, uploads everything, publishes heads; `safe` waits for quorum, else only for staged durability.
+  virtual Status settle(bool until_safe, const CallContext& context) = 0;
+  /// Prometheus text.
+  virtual std::string metrics() = 0;
+
+  // Keys.
+  virtual Status change_passphrase(ByteView old_passphrase, ByteView new_passphrase, const KdfParameters& kdf,
+                                   const std::optional<RecoveryCode>& code) = 0;
+  struct KeyInfo {
+    std::string label, kdf;
+    std::uint32_t iterations = 0;
+    bool leaves_machine = false;
+  };
+  virtual std::vector<KeyInfo> keys() const = 0;
+  virtual InitResult recovery_sheet() const = 0;  ///< the code is zero: it is shown once, by init
+
+  /// Stops background work, commits, releases the lock. Called before destruction; what it returns must not be lost.
+  virtual Status close() = 0;
+};
+
+}  // namespace holdfast

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/base/log.h"
+#include "core/repo/cron.h"
+#include "core/repo/repository_impl.h"
+
+namespace holdfast {
+namespace {
+
+using namespace std::chrono_literals;
+constexpr auto kTick = 1s;
+constexpr auto kRefreshEvery = 10min;
+constexpr auto kRefreshWhenListed = 30s;
+constexpr auto kRefreshTimeout = 300s;
+constexpr std::uint64_t kJournalMaxBytes = 64ULL << 20;
+constexpr auto kClosePacksAfter = 10s;          // a snapshot is uploaded soon after it was sealed
+constexpr auto kClosePacksAfterRealtime = 60s;  // at an rpo of seconds, packs would otherwise be tiny
+constexpr auto kRealtimeRpo = 5s;               // until the policy says it (design §1)
+
+}  // namespace
+
+/// Why `database` is to be sealed now; nullopt: not now.
+std::optional<RepositoryImpl::DueSeal> RepositoryImpl::due_seal(Database& database) {
+  const LiveTree::Stats stats = database.live->stats();
+  const MonoTime now = options_.clock->mono_now();
+  const WallNanos wall = options_.clock->wall_now();
+  const std::lock_guard lock(database.mutex);
+  const auto& policy = database.policy;
+  if (policy.strategy == "realtime") {
+    return stats.changed_since_seal && now - stats.last_change >= 1s && now - database.sealed_at >= kRealtimeRpo ? std::optional(DueSeal{}) : std::nullopt;
+  }
+  if (!policy.schedule.empty()) {
+    const auto schedule = CronSchedule::parse(policy.schedule);
+    const auto next = schedule ? schedule->next(database.last_scheduled) : std::nullopt;
+    if (next && *next <= wall) {
+      if (database.waiting_since == MonoTime{}) database.waiting_since = now;
+      const bool waited_enough = now - database.waiting_since >= policy.seal_wait;
+      if (stats.open_for_writing > 0 && !waited_enough) return std::nullopt;
+      database.last_scheduled = wall;
+      database.waiting_since = {};
+      if (!stats.changed_since_seal) return std::nullopt;  // the newest snapshot says all there is
+      return DueSeal{stats.open_for_writing > 0};
+    }
+  }
+  const bool is_quiet = stats.open_for_writing == 0 && now - stats.last_change >= policy.seal_after_idle;
+  if (policy.seal_after_idle.count() > 0 && stats.changed_since_seal && is_quiet) return DueSeal{};
+  return std::nullopt;
+}
+
+void RepositoryImpl::run_seals(const std::stop_token& stop) {
+  while (pause(kTick, stop)) {
+    for (const auto& database : all_databases()) {
+      const auto due = due_seal(*database);
+      if (!due) continue;
+      std::unique_lock sealing(database->sealing, std::try_to_lock);
+      if (!sealing) continue;
+      CallContext context;
+      context.stop = stop;
+      SealOptions options;
+      options.forced_incomplete = due->incomplete;
+      const auto sealed = seal_locked(*database, options, context);
+      const std::lock_guard lock(database->mutex);
+      database->sealed_at = options_.clock->mono_now();
+      if (!sealed && !stop.stop_requested()) log_error("sealing " + database->name + ": " + sealed.error().message());
+    }
+  }
+}
+
+/// False when it is time to end.
+bool RepositoryImpl::pause(std::chrono::milliseconds time, const std::stop_token& stop) {
+  std::unique_lock lock(background_mutex_);
+  background_wake_.wait_for(lock, stop, time, [&] { return is_closed_; });
+  return !is_closed_ && !stop.stop_requested();
+}
+
+void RepositoryImpl::run_care(const std::stop_token& stop) {
+  MonoTime close_at{};
+  std::uint64_t seen = 0;
+  while (pause(kTick, stop)) {
+    const MonoTime now = options_.clock->mono_now();
+    if (close_packs_soon_.exchange(false) && close_at == MonoTime{}) {
+      const bool realtime = all_realtime();
+      close_at = now + (realtime ? kClosePacksAfterRealtime : kClosePacksAfter);
+    }
+    if (close_at != MonoTime{} && now >= close_at) {
+      close_at = {};
+      const auto closed = stage_->close_open_packs();
+      if (!closed) log_error("closing packs: " + closed.error().message());
+    }
+    if (journal_->size_bytes() > kJournalMaxBytes) {
+      const auto done = checkpoint();
+      if (!done) log_error("checkpoint of the journal: " + done.error().message());
+    }
+    const std::uint64_t changes = catalog_->changes();
+    if (changes == seen) continue;
+    seen = changes;
+    const auto stated = state_safety();
+    if (!stated) log_error("stating that snapshots are safe: " + stated.error().message());
+  }
+}
+
+bool RepositoryImpl::all_realtime() const {
+  const auto all = all_databases();
+  return std::all_of(all.begin(), all.end(), [](const auto& database) {
+    const std::lock_guard lock(database->mutex);
+    return database->policy.strategy == "realtime";
+  });
+}
+
+void RepositoryImpl::run_refresh(const std::stop_token& stop) {
+  do {
+    CallContext context = with_timeout(CallContext::unbounded(), *options_.clock, kRefreshTimeout);
+    context.stop = stop;
+    if (heads_->refresh(context)) {
+      const auto adopted = adopt_packs(false);
+      if (!adopted) log_warning("taking note of other writers' packs: " + adopted.error().message());
+    }
+    refresh_wanted_ = false;
+  } while (wait_for_refresh(stop));
+}
+
+/// Until it is time again: every ten minutes, or half a minute after the last time where somebody listed snapshots since.
+bool RepositoryImpl::wait_for_refresh(const std::stop_token& stop) {
+  const MonoTime last = options_.clock->mono_now();
+  while (pause(kTick, stop)) {
+    const auto since = options_.clock->mono_now() - last;
+    if (since >= kRefreshEvery || (since >= kRefreshWhenListed && refresh_wanted_)) return true;
+  }
+  return false;
+}
+
+/// Says once of each own snapshot that it is safe, so that other writers and later recoveries know.
+Status RepositoryImpl::state_safety() {
+  const std::lock_guard stating(state_mutex_);
+  const SafetyTable safety(*stage_, catalog_->view(), *rules_);
+  std::map<DatabaseId, std::uint32_t> domains;
+  for (const auto& database : all_databases()) domains.emplace(database->id, database->options.domain);
+  std::vector<LogEntry> entries;
+  catalog_->view().for_each_snapshot([&](const SnapshotRow& row) {
+    const auto domain = domains.find(row.record.database);
+    if (row.stated_safe || row.last_pack == 0 || row.record.writer != secrets_->writer || domain == domains.end()) return;
+    if (safety.own(domain->second, row.last_pack, false).state != DurabilityState::kSafe) return;
+    entries.push_back({options_.clock->wall_now(), SafeEntry{row.record.id}});
+  });
+  if (entries.empty()) return ok_status();
+  return catalog_->append(entries);
+}
+
+/// Makes the journal short: every owner says its whole state anew, then the older files go. Not while the index is being rebuilt, which needs them.
+Status RepositoryImpl::checkpoint() {
+  const std::lock_guard lock(checkpoint_mutex_);
+  if (rebuilder_->is_running()) return ok_status();
+  HOLDFAST_TRY(journal_->begin_checkpoint());
+  {
+    const std::shared_lock databases(databases_mutex_);  // a database that is made meanwhile comes after the checkpoint
+    for (const auto& [name, database] : databases_) journal_->append(record_of(*database));
+  }
+  for (const auto& database : all_databases()) database->live->append_checkpoint();
+  stage_->restate_at_next_commit();
+  // Any position but 0 says that the index is whole; the journal's own are not stored (core/journal/README.md).
+  HOLDFAST_TRY(stores_.index->sync(journal_->next_position() + 1));
+  return journal_->finish_checkpoint();
+}
+
+/// Numbers for packs that the catalog names and this machine did not write; their directories are read into the index. `everything`: also of those that have numbers.
+Status RepositoryImpl::adopt_packs(bool everything) {
+  const std::lock_guard adopting(adopt_mutex_);
+  std::vector<PackRow> rows;
+  catalog_->view().for_each_pack([&](const PackId& id, const std::vector<CopyRow>& copies) {
+    if (copies.empty() || stage_->table().find(id)) return;
+    PackRow row;
+    row.id = id;
+    row.size_bytes = copies.front().copy.ref.size_bytes;
+    row.state = PackState::kRemote;
+    rows.push_back(row);
+  });
+  if (rows.empty() && !everything) return ok_status();
+  // Until the index has them all, a restart must read them again.
+  HOLDFAST_TRY(replace_file(paths_.reindex(), {}));
+  HOLDFAST_ASSIGN(std::vector<PackNumber> numbers, stage_->table().adopt_all(rows));
+  if (everything || rebuilder_->is_running()) numbers.clear();  // all
+  rebuilder_->start(std::move(numbers), [this](const std::stop_token& stop) {
+    const auto finished = finish_rebuild(stop);
+    if (!finished && !stop.stop_requested()) log_warning("after rebuilding the chunk index: " + finished.error().message());
+  });
+  return ok_status();
+}
+
+Status RepositoryImpl::finish_rebuild(const std::stop_token& stop) {
+  learn_references(stop);
+  if (stop.stop_requested() || rebuilder_->progress().failed > 0) return ok_status();  // tried again by the next opening
+  HOLDFAST_TRY(checkpoint());
+  return remove_file(paths_.reindex());
+}
+
+/// Walks the newest snapshots and tells the index the references of their chunks, so that equal data is found again after the index was lost.
+void RepositoryImpl::learn_references(const std::stop_token& stop) {
+  CallContext context;
+  context.stop = stop;
+  for (const auto& [name, indices] : list()->by_database) {
+    const auto current = list();
+    const auto found = current->by_database.find(name);
+    if (found == current->by_database.end() || found->second.empty()) continue;
+    const auto learnt = learn_snapshot(current->all[found->second.front()].id, context);
+    if (!learnt && !stop.stop_requested()) log_warning("reading the newest snapshot of " + name + " for deduplication: " + learnt.error().message());
+    if (stop.stop_requested()) return;
+  }
+}
+
+}  // namespace holdfast

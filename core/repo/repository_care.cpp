@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <set>
+#include <sstream>
+
+#include "core/check/verifier.h"
+#include "core/repo/repository_impl.h"
+
+namespace holdfast {
+namespace {
+
+constexpr auto kHealthTimeout = std::chrono::seconds(2);  // status never hangs on a network
+constexpr std::size_t kPendingMax = 1000;
+
+std::string state_name(PlacementStatus::State state) {
+  switch (state) {
+    case PlacementStatus::State::kWaiting: return "waiting";
+    case PlacementStatus::State::kPutting: return "uploading";
+    case PlacementStatus::State::kChecking: return "checking";
+    case PlacementStatus::State::kPlaced: return "placed";
+    case PlacementStatus::State::kFailed: return "failed";
+  }
+  return "unknown";
+}
+
+}  // namespace
+
+/// Asks all networks at once how they are; those that don't answer in time are "unknown".
+std::vector<StatusReport::Network> RepositoryImpl::network_states() {
+  const auto& stores = options_.networks->all();
+  std::vector<StatusReport::Network> out(stores.size());
+  const auto faults = replicated_->faults();
+  const auto problems = heads_->problems();
+  const auto published = publisher_->states();
+  std::map<std::string, std::uint64_t> stored;
+  catalog_->view().for_each_pack([&](const PackId&, const std::vector<CopyRow>& copies) {
+    for (const auto& row : copies) stored[row.copy.network] += row.copy.ref.size_bytes;
+  });
+  const auto ask = [&](std::size_t i) {
+    auto& network = out[i];
+    const auto& traits = stores[i]->traits();
+    network.name = traits.name;
+    network.type = traits.type;
+    network.site = traits.site;
+    network.bytes_stored = stored.contains(traits.name) ? stored.at(traits.name) : 0;
+    if (const auto found = faults.find(traits.name); found != faults.end()) {
+      network.faults = found->second.corrupt;
+      network.latency_ms = found->second.latency_ms;
+      network.last_error = found->second.last_fault;
+    }
+    if (const auto found = problems.find(traits.name); found != problems.end()) network.last_error = found->second;
+    for (const auto& state : published) {
+      if (state.network == traits.name && !state.last_error.empty()) network.last_error = state.last_error;
+    }
+    const auto health = stores[i]->health(with_timeout(CallContext::unbounded(), *options_.clock, kHealthTimeout));
+    if (!health) {
+      network.state = "unreachable";
+      network.last_error = health.error().message();
+      return;
+    }
+    network.state = health->reachable ? "ok" : "unreachable";
+    network.used_bytes = health->used_bytes;
+    network.capacity_bytes = health->capacity_bytes;
+    if (!health->reachable) network.last_error = health->detail;
+  };
+  std::vector<std::jthread> threads;
+  for (std::size_t i = 0; i < stores.size(); ++i) threads.emplace_back(ask, i);
+  threads.clear();
+  return out;
+}
+
+StatusReport RepositoryImpl::status() {
+  StatusReport report;
+  report.repository = secrets_->genesis.repository;
+  const auto current = list();
+  report.snapshots = current->all.size();
+  for (const auto& info : current->all) report.bytes_logical += info.bytes_logical;
+  report.chunks = stores_.index->stats().chunks;
+  std::uint64_t stored = 0;
+  stage_->table().for_each([&](const PackRow& row) {
+    ++report.packs;
+    stored += row.size_bytes;
+  });
+  const auto usage = stage_->usage();
+  report.bytes_stored = stored + usage.open_bytes;
+  report.bytes_staged = usage.bytes;
+  report.staging_limit_bytes = usage.limit_bytes;
+  report.networks = network_states();
+  for (const auto& each : placer_->pending()) {
+    if (report.pending.size() == kPendingMax) break;
+    if (each.state == PlacementStatus::State::kPlaced) continue;
+    report.pending.push_back({"pack " + each.id.hex().substr(0, 8), each.network, each.size_bytes,
+                              each.last_error.empty() ? state_name(each.state) : each.last_error});
+  }
+  if (usage.open_bytes > 0) report.pending.push_back({"open packs", "", usage.open_bytes, "they are closed soon after a seal, or when they are full"});
+  for (const auto& state : publisher_->states()) {
+    if (!state.current) report.pending.push_back({"catalog", state.network, 0, state.last_error.empty() ? "being published" : state.last_error});
+  }
+  if (const auto rebuild = rebuilder_->progress(); rebuilder_->is_running()) {
+    report.pending.push_back({"chunk index", "", 0, "rebuilt: " + std::to_string(rebuild.done) + " of " + std::to_string(rebuild.total) + " packs"});
+  } else if (rebuild.failed > 0) {
+    report.pending.push_back({"chunk index", "", 0, std::to_string(rebuild.failed) + " packs could not be read: " + rebuild.last_error});
+  }
+  report.cache = stores_.cache->stats();
+  return report;
+}
+
+Status RepositoryImpl::settle(bool until_safe, const CallContext& context) {
+  for (const auto& database : all_databases()) HOLDFAST_TRY(database->live->sync());
+  HOLDFAST_TRY(pipeline_->commit());
+  if (!until_safe) return ok_status();
+  HOLDFAST_TRY(stage_->close_open_packs());
+  placer_->retry_now();
+  // Where no network is on another site, nothing becomes safe: there, all networks having everything is as far as it goes.
+  const Placer::Enough enough = [this](std::uint32_t domain, const std::vector<std::string>& networks) {
+    if (rules_->can_be_safe(domain)) return rules_->is_safe(domain, networks);
+    return networks.size() >= rules_->networks(domain).size();
+  };
+  HOLDFAST_TRY(placer_->wait_placed(stage_->last_number(), enough, context));
+  HOLDFAST_TRY(state_safety());
+  std::size_t quorum = 1;
+  for (const auto& database : all_databases()) quorum = std::max<std::size_t>(quorum, rules_->quorum(database->options.domain));
+  return publisher_->flush(quorum, context);
+}
+
+Result<VerifyReport> RepositoryImpl::verify(const std::vector<SnapshotId>& ids, VerifyLevel level,
+                                            const std::function<void(std::uint64_t, std::uint64_t)>& progress, const CallContext& context) {
+  std::vector<SnapshotId> wanted = ids;
+  if (wanted.empty()) {
+    for (const auto& info : list()->all) wanted.push_back(info.id);
+  }
+  Verifier verifier({*stage_, *stores_.index, catalog_->view(), *options_.networks, *rebuilding_source_, *rebuilder_, *rules_, *options_.clock, *options_.random});
+  VerifyReport report;
+  for (const auto& id : wanted) {
+    HOLDFAST_ASSIGN(const SnapshotView snapshot, open_snapshot(id, context));
+    const auto domain = domain_by_id(snapshot.info.database_id);
+    HOLDFAST_ASSIGN(auto one, verifier.verify(snapshot, domain.value_or(0), level, progress, context));
+    report.health = std::max(report.health, one.health);
+    report.snapshots.push_back(std::move(one));
+  }
+  const std::vector<LogEntry> found = verifier.take_findings();
+  if (!found.empty()) HOLDFAST_TRY(catalog_->append(found));
+  return report;
+}
+
+std::string RepositoryImpl::metrics() {
+  std::ostringstream out;
+  const auto line = [&](std::string_view name, std::string_view type, std::string_view help) {
+    out << "# HELP holdfast_" << name << ' ' << help << "\n# TYPE holdfast_" << name << ' ' << type << '\n';
+  };
+  const auto one = [&](std::string_view name, std::string_view type, std::string_view help, auto value) {
+    line(name, type, help);
+    out << "holdfast_" << name << ' ' << value << '\n';
+  };
+  const auto usage = stage_->usage();
+  const auto ingest = pipeline_->counters();
+  const auto source = source_->counters();
+  const auto cache = stores_.cache->stats();
+  const auto infos = snapshots({});
+  one("snapshots", "gauge", "Sealed snapshots.", infos.size());
+  one("packs", "gauge", "Packs in the pack table.", stage_->table().count());
+  one("chunks", "gauge", "Chunks in the index.", stores_.index->stats().chunks);
+  one("staged_bytes", "gauge", "Bytes in staging.", usage.bytes);
+  one("staging_limit_bytes", "gauge", "Bytes that staging may take.", usage.limit_bytes);
+  one("ingested_bytes_total", "counter", "Plaintext handed over since the start.", ingest.bytes_in);
+  one("new_bytes_total", "counter", "Plaintext of chunks that were not known.", ingest.bytes_new);
+  one("stored_bytes_total", "counter", "Sealed bytes of chunks that were not known.", ingest.bytes_stored);
+  one("seals_total", "counter", "Snapshots made since the start.", seals_.load());
+  one("cache_hits_total", "counter", "Chunks read from the cache.", cache.hits);
+  one("cache_misses_total", "counter", "Chunks that the cache lacked.", cache.misses);
+  one("cache_bytes", "gauge", "Bytes in the cache.", cache.used_bytes);
+  one("network_reads_total", "counter", "Range reads from networks.", source.network_reads);
+  one("network_read_bytes_total", "counter", "Bytes read from networks.", source.network_bytes);
+  one("staging_faults_total", "counter", "Wrong bytes in staging that verification caught.", source.staging_faults);
+  one("pending_placements", "gauge", "Packs that lack a network.", placer_->pending().size());
+  line("network_faults_total", "counter", "Wrong bytes from a network that verification caught.");
+  for (const auto& [network, faults] : replicated_->faults()) out << "holdfast_network_faults_total{network=\"" << network << "\"} " << faults.corrupt << '\n';
+  line("catalog_published", "gauge", "1 when the network shows all that the log says.");
+  for (const auto& state : publisher_->states()) out << "holdfast_catalog_published{network=\"" << state.network << "\"} " << (state.current ? 1 : 0) << '\n';
+  line("newest_complete_snapshot_seconds", "gauge", "Time of the newest complete snapshot of a database, seconds since 1970.");
+  std::set<std::string> told;
+  for (const auto& info : infos) {
+    if (counts_as_whole(info) && told.insert(info.database).second) {
+      out << "holdfast_newest_complete_snapshot_seconds{database=\"" << escape_label(info.database) << "\"} " << info.time / 1'000'000'000 << '\n';
+    }
+  }
+  line("incomplete_snapshots", "gauge", "Snapshots of dumps that were cut off.");
+  out << "holdfast_incomplete_snapshots " << std::count_if(infos.begin(), infos.end(), [](const auto& info) { return !counts_as_whole(info); }) << '\n';
+  return out.str();
+}
+
+std::string RepositoryImpl::escape_label(const std::string& text) {
+  std::string out;
+  for (const char letter : text) {
+    if (letter == '"' || letter == '\\') out += '\\';
+    out += letter == '\n' ? ' ' : letter;
+  }
+  return out;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/repo/repository_catalog.h"
+
+#include <set>
+
+#include "core/base/log.h"
+#include "core/format/byte_reader.h"
+#include "core/format/byte_writer.h"
+#include "core/repo/log_folder.h"
+
+namespace holdfast {
+namespace {
+
+constexpr ObjectKind kKeyFileObject{"HFKEYFL1", "key file"};
+constexpr std::uint64_t kReadBatch = 1024;
+
+Result<KeyTableEntry> decode_key_frame(ByteView payload) {
+  ByteReader in(payload, "key file");
+  HOLDFAST_ASSIGN(KeyTableEntry entry, decode_key_table_entry(in));
+  HOLDFAST_TRY(in.expect_end());
+  return entry;
+}
+
+Bytes key_frame(const KeyTableEntry& entry) {
+  Bytes out;
+  encode_key_table_entry(entry, out);
+  return out;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<RepositoryCatalog>> RepositoryCatalog::open(Parts parts, RepositoryIdentity identity) {
+  std::unique_ptr<RepositoryCatalog> out(new RepositoryCatalog(std::move(parts), std::move(identity)));
+  const auto& secrets = *out->parts_.secrets;
+  HOLDFAST_TRY(make_folder(out->parts_.paths.log()));
+  HOLDFAST_ASSIGN(out->own_, OwnLog::open(out->parts_.paths.log(), secrets.log_of(out->identity_.incarnation), secrets.keys->catalog(),
+                                          secrets.writer_seed.view(), out->parts_.random));
+  HOLDFAST_TRY(out->begin_log(*out->own_, {}));
+  HOLDFAST_TRY(out->open_keys(secrets.writer));
+  HOLDFAST_TRY(out->open_other_logs());
+  HOLDFAST_ASSIGN(out->view_, CatalogView::open(out->parts_.view_store, secrets.genesis.repository, secrets.keys->catalog()));
+  const auto folded = out->fold_all();
+  if (!folded) {
+    log_warning("the folded catalog is folded anew: " + folded.error().message());
+    HOLDFAST_TRY(out->view_->clear());
+    HOLDFAST_TRY(out->fold_all());
+  }
+  return out;
+}
+
+Status RepositoryCatalog::begin_log(OwnLog& log, const std::vector<LogEntry>& carried) {
+  if (log.file().state().size > 0) return ok_status();
+  IncarnationEntry first{parts_.secrets->certificate_bytes, {}};
+  if (view_ != nullptr) {
+    for (const auto& writer : view_->writers()) first.seen.push_back({writer.id, writer.log.size, writer.log.merkle_root});
+  }
+  std::vector<LogEntry> entries{{parts_.clock.wall_now(), std::move(first)}};
+  entries.insert(entries.end(), carried.begin(), carried.end());
+  HOLDFAST_TRY(log.append(entries));
+  return ok_status();
+}
+
+Status RepositoryCatalog::open_keys(const WriterId& writer) {
+  if (key_files_.contains(writer)) return ok_status();
+  KeyFile out;
+  Bytes header;
+  ByteWriter(header).prelude(kKeyFileObject).id(parts_.secrets->genesis.repository).id(writer);
+  const auto visit = [&](std::uint64_t, ByteView payload) -> Status {
+    HOLDFAST_ASSIGN(const KeyTableEntry entry, decode_key_frame(payload));
+    out.keys.insert_or_assign(entry.snapshot, entry);
+    return ok_status();
+  };
+  HOLDFAST_ASSIGN(out.file, FramedFile::open(parts_.paths.log() + "/" + writer.hex() + ".hfk", header, visit));
+  key_files_.emplace(writer, std::move(out));
+  return ok_status();
+}
+
+Status RepositoryCatalog::open_other_logs() {
+  HOLDFAST_ASSIGN(const LogFolder folder, scan_log_folder(parts_.paths.log()));
+  const auto& repository = parts_.secrets->genesis.repository;
+  for (const auto& log : folder.logs) {
+    if (log.repository != repository || log.incarnation == identity_.incarnation) continue;
+    auto opened = LogFile::open(parts_.paths.log(), log);
+    if (!opened) {
+      // A copy: the networks have it.
+      log_warning("a copied log is fetched again: " + opened.error().message());
+      HOLDFAST_TRY(remove_file(LogFile::path_in(parts_.paths.log(), log.incarnation)));
+      continue;
+    }
+    other_logs_.emplace(log.incarnation, std::move(*opened));
+  }
+  for (const auto& writer : folder.key_writers) {
+    auto opened = open_keys(writer);
+    if (opened || writer == parts_.secrets->writer) {
+      HOLDFAST_TRY(std::move(opened));
+      continue;
+    }
+    log_warning("a copied key table is fetched again: " + opened.error().message());
+    HOLDFAST_TRY(remove_file(parts_.paths.log() + "/" + writer.hex() + ".hfk"));
+  }
+  return ok_status();
+}
+
+Status RepositoryCatalog::fold_all() {
+  for (const auto& [incarnation, log] : other_logs_) {
+    HOLDFAST_TRY(view_->fold_file(LogCipher(log->log(), parts_.secrets->keys->catalog()), *log));
+  }
+  if (view_->folded(identity_.incarnation) > own_->file().state().size) {
+    return Error(ErrorCode::kConflict, "the fold is ahead of the log");  // a state folder that was rolled back
+  }
+  HOLDFAST_TRY(view_->fold_file(own_->cipher(), own_->file()));
+  for (const auto& [writer, keys] : key_files_) {
+    std::vector<KeyTableEntry> all;
+    for (const auto& [id, entry] : keys.keys) all.push_back(entry);
+    HOLDFAST_TRY(view_->add_keys(all));
+  }
+  return open_fields();
+}
+
+Status RepositoryCatalog::open_fields() {
+  const auto& secrets = *parts_.secrets;
+  return view_->open_fields([&](const SnapshotRecord& record, const KeyTableEntry* entry) -> std::optional<SnapshotFields> {
+    if (entry == nullptr || secrets.vault_secret.empty()) return std::nullopt;
+    const auto key = open_snapshot_key(*entry, secrets.genesis.vault_key, secrets.vault_secret.view());
+    if (!key) return std::nullopt;
+    auto fields = open_snapshot_record(record, key->view());
+    return fields ? std::optional(std::move(*fields)) : std::nullopt;
+  });
+}
+
+Status RepositoryCatalog::append(std::span<const LogEntry> entries) {
+  {
+    const std::lock_guard lock(mutex_);
+    HOLDFAST_TRY(own_->append(entries));
+    // What the log holds is said; a view that fails is folded again at the next append or opening.
+    const auto folded = view_->fold_file(own_->cipher(), own_->file());
+    if (!folded) log_warning("folding the own log: " + folded.error().message());
+  }
+  ++changes_;
+  if (on_append_) on_append_();
+  return ok_status();
+}
+
+Status RepositoryCatalog::add_key(const KeyTableEntry& entry) {
+  const std::lock_guard lock(mutex_);
+  auto& own = key_files_.at(parts_.secrets->writer);
+  HOLDFAST_TRY(own.file->append({key_frame(entry)}));
+  own.keys.insert_or_assign(entry.snapshot, entry);
+  const std::array<KeyTableEntry, 1> keys{entry};
+  return view_->add_keys(keys);
+}
+
+Status RepositoryCatalog::placed(const StagedPack& pack, const NetworkCopy& copy) {
+  const std::vector<LogEntry> entries{{parts_.clock.wall_now(), PlacedEntry{pack.id, pack.size_bytes, copy.network, copy.ref.locator}}};
+  return append(entries);
+}
+
+RepositoryCatalog::OwnState RepositoryCatalog::own_state() const {
+  const std::lock_guard lock(mutex_);
+  return {own_->file().log(), own_->file().state(), key_files_.at(parts_.secrets->writer).file->count()};
+}
+
+Result<std::vector<SignedEntry>> RepositoryCatalog::read_own(const LogIdentity& log, std::uint64_t first, std::uint64_t count) const {
+  std::shared_ptr<OwnLog> own;
+  {
+    const std::lock_guard lock(mutex_);
+    own = own_;
+  }
+  if (own->file().log() != log) return Error(ErrorCode::kConflict, "the log began a new incarnation");
+  return own->file().read(first, count);
+}
+
+Result<std::vector<KeyTableEntry>> RepositoryCatalog::read_own_keys(std::uint64_t first, std::uint64_t count) const {
+  const FramedFile* file = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    file = key_files_.at(parts_.secrets->writer).file.get();
+  }
+  HOLDFAST_ASSIGN(const auto frames, file->read(first, count));
+  std::vector<KeyTableEntry> out;
+  for (const auto& frame : frames) {
+    HOLDFAST_ASSIGN(const KeyTableEntry entry, decode_key_frame(frame));
+    out.push_back(entry);
+  }
+  return out;
+}
+
+std::vector<OtherWriter> RepositoryCatalog::others() const {
+  std::vector<OtherWriter> out;
+  for (const auto& row : view_->writers()) out.push_back({row.id, row.slot, row.log.size, row.log.merkle_root});
+  return out;
+}
+
+Result<LogFile*> RepositoryCatalog::other_log(const LogIdentity& log) {
+  const auto found = other_logs_.find(log.incarnation);
+  if (found != other_logs_.end()) {
+    if (found->second->log() == log) return found->second.get();
+    return Error(ErrorCode::kPermissionDenied, "two writers claim the log incarnation " + log.incarnation.hex());
+  }
+  HOLDFAST_ASSIGN(auto opened, LogFile::open(parts_.paths.log(), log));
+  return other_logs_.emplace(log.incarnation, std::move(opened)).first->second.get();
+}
+
+Result<LogState> RepositoryCatalog::known(const LogIdentity& log) {
+  const std::lock_guard lock(mutex_);
+  if (log.incarnation == identity_.incarnation) return own_->file().state();
+  const auto found = other_logs_.find(log.incarnation);
+  return found == other_logs_.end() ? LogState{} : found->second->state();
+}
+
+Result<Digest> RepositoryCatalog::known_root(const LogIdentity& log, std::uint64_t size) {
+  const std::lock_guard lock(mutex_);
+  if (log.incarnation == identity_.incarnation) return own_->file().root_at(size);
+  const auto found = other_logs_.find(log.incarnation);
+  if (found == other_logs_.end()) return Error(ErrorCode::kOutOfRange, "no copy of that log");
+  return found->second->root_at(size);
+}
+
+Status RepositoryCatalog::take_entries(const VerifiedHead& head, std::span<const SignedEntry> entries) {
+  {
+    const std::lock_guard lock(mutex_);
+    HOLDFAST_ASSIGN(LogFile * log, other_log(head.head.log));
+    HOLDFAST_TRY(log->append_checked(entries, {head.head.log_size, head.head.merkle_root}));
+    HOLDFAST_TRY(view_->fold_file(LogCipher(head.head.log, parts_.secrets->keys->catalog()), *log));
+    HOLDFAST_TRY(view_->set_writer({head.head.log.writer, head.head.slot, head.head.log.incarnation, log->state(), head.head.time, head.head.certificate}));
+  }
+  ++changes_;
+  return ok_status();
+}
+
+Status RepositoryCatalog::take_keys(const WriterId& writer, std::span<const KeyTableEntry> keys) {
+  const std::lock_guard lock(mutex_);
+  HOLDFAST_TRY(open_keys(writer));
+  auto& file = key_files_.at(writer);
+  std::vector<Bytes> frames;
+  std::vector<KeyTableEntry> fresh;
+  for (const auto& key : keys) {
+    if (file.keys.contains(key.snapshot)) continue;
+    frames.push_back(key_frame(key));
+    fresh.push_back(key);
+  }
+  HOLDFAST_TRY(file.file->append(frames));
+  for (const auto& key : fresh) file.keys.insert_or_assign(key.snapshot, key);
+  return view_->add_keys(fresh);
+}
+
+Result<std::vector<LogEntry>> RepositoryCatalog::plain_entries(const OwnLog& log) const {
+  std::vector<LogEntry> out;
+  const std::uint64_t size = log.file().state().size;
+  for (std::uint64_t first = 0; first < size; first += kReadBatch) {
+    const std::uint64_t count = std::min(kReadBatch, size - first);
+    HOLDFAST_ASSIGN(const auto entries, log.file().read(first, count));
+    for (std::uint64_t i = 0; i < count; ++i) {
+      HOLDFAST_ASSIGN(auto entry, log.cipher().open(first + i, entries[i].sealed));
+      out.push_back(std::move(entry));
+    }
+  }
+  return out;
+}
+
+Status RepositoryCatalog::start_incarnation(const std::vector<LogEntry>& ahead) {
+  const std::lock_guard lock(mutex_);
+  HOLDFAST_ASSIGN(std::vector<LogEntry> carried, plain_entries(*own_));
+  std::set<Bytes> present;
+  for (const auto& entry : carried) present.insert(encode_log_entry(entry));
+  for (const auto& entry : ahead) {
+    if (present.insert(encode_log_entry(entry)).second) carried.push_back(entry);
+  }
+  std::erase_if(carried, [](const LogEntry& entry) {
+    return std::holds_alternative<IncarnationEntry>(entry.body) || std::holds_alternative<CheckpointEntry>(entry.body);
+  });
+  RepositoryIdentity next = identity_;
+  next.earlier.push_back(identity_.incarnation);
+  HOLDFAST_TRY(parts_.random.fill(next.incarnation.mutable_view()));
+  const auto& secrets = *parts_.secrets;
+  HOLDFAST_ASSIGN(std::shared_ptr<OwnLog> log, OwnLog::open(parts_.paths.log(), secrets.log_of(next.incarnation), secrets.keys->catalog(),
+                                                            secrets.writer_seed.view(), parts_.random));
+  HOLDFAST_TRY(begin_log(*log, carried));
+  HOLDFAST_TRY(replace_file(parts_.paths.identity(), encode_identity(next)));
+  identity_ = std::move(next);
+  own_ = std::move(log);
+  ++changes_;
+  HOLDFAST_TRY(view_->fold_file(own_->cipher(), own_->file()));
+  return open_fields();
+}
+
+bool RepositoryCatalog::is_own_incarnation(const IncarnationId& id) const {
+  const std::lock_guard lock(mutex_);
+  return id == identity_.incarnation || std::find(identity_.earlier.begin(), identity_.earlier.end(), id) != identity_.earlier.end();
+}
+
+}  // namespace holdfast

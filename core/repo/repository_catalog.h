@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+
+#include "core/catalog/catalog_view.h"
+#include "core/catalog/head.h"
+#include "core/catalog/log_file.h"
+#include "core/place/placer.h"
+#include "core/repo/repository_secrets.h"
+
+namespace holdfast {
+
+/// All logs and key tables on this machine and their fold: what is written goes to the own log first, then into the view. Safe from any thread.
+class RepositoryCatalog final : public PlacementLog {
+ public:
+  struct Parts {
+    StatePaths paths;
+    std::shared_ptr<const RepositorySecrets> secrets;
+    ViewStore& view_store;
+    RandomSource& random;
+    Clock& clock;
+  };
+  /// Opens the logs in the state folder and folds what the view lacks; a view that contradicts the logs is folded anew. The own log is started with its
+  /// incarnation entry when it is empty. Errors: kCorrupt (the own log is damaged), kNoSpace, kInternal.
+  static Result<std::unique_ptr<RepositoryCatalog>> open(Parts parts, RepositoryIdentity identity);
+
+  /// Appends to the own log (durable: the commit point) and folds. Errors: kNoSpace, kInternal: nothing was said then.
+  Status append(std::span<const LogEntry> entries);
+  /// Keeps a snapshot's sealed key, durable at return: before the snapshot is appended.
+  Status add_key(const KeyTableEntry& entry);
+  Status placed(const StagedPack& pack, const NetworkCopy& copy) override;
+
+  [[nodiscard]] CatalogView& view() noexcept { return *view_; }
+  [[nodiscard]] const CatalogView& view() const noexcept { return *view_; }
+
+  /// What there is to publish.
+  struct OwnState {
+    LogIdentity log;
+    LogState state;
+    std::uint64_t key_count = 0;
+    friend bool operator==(const OwnState&, const OwnState&) = default;
+  };
+  [[nodiscard]] OwnState own_state() const;
+  /// Of the log `log`, which must still be the own one: kConflict otherwise.
+  Result<std::vector<SignedEntry>> read_own(const LogIdentity& log, std::uint64_t first, std::uint64_t count) const;
+  Result<std::vector<KeyTableEntry>> read_own_keys(std::uint64_t first, std::uint64_t count) const;
+  [[nodiscard]] std::vector<OtherWriter> others() const;
+
+  /// What is here of a log of another writer (or of an earlier incarnation of this one): 0 entries when nothing.
+  Result<LogState> known(const LogIdentity& log);
+  /// The root that the copy of `log` had at `size`. Errors: kOutOfRange.
+  Result<Digest> known_root(const LogIdentity& log, std::uint64_t size);
+  /// Takes verified entries that continue the copy of another writer's log up to what `head` says, and folds them. Errors: kConflict: a fork.
+  Status take_entries(const VerifiedHead& head, std::span<const SignedEntry> entries);
+  /// Keys out of another writer's table. Those that are here already are left alone.
+  Status take_keys(const WriterId& writer, std::span<const KeyTableEntry> keys);
+  /// Opens private fields of snapshots whose keys have come.
+  Status open_fields();
+
+  /// The published log of this writer says more than, or other things than, this state folder: starts a new incarnation that repeats all entries of the own
+  /// log and `ahead`, the plain entries of the published one. Errors: kNoSpace, kInternal: the old incarnation goes on.
+  Status start_incarnation(const std::vector<LogEntry>& ahead);
+  /// Whether `id` is the current or an ended incarnation of this state folder.
+  [[nodiscard]] bool is_own_incarnation(const IncarnationId& id) const;
+
+  /// Called after each append, from the appending thread, outside all locks.
+  void on_append(std::function<void()> call) { on_append_ = std::move(call); }
+  /// Grows with every append, whatever it says.
+  [[nodiscard]] std::uint64_t changes() const noexcept { return changes_.load(); }
+
+ private:
+  explicit RepositoryCatalog(Parts parts, RepositoryIdentity identity)
+      : parts_(std::move(parts)), identity_(std::move(identity)) {}
+  Status open_keys(const WriterId& writer);
+  Status open_other_logs();
+  Status begin_log(OwnLog& log, const std::vector<LogEntry>& carried);
+  Status fold_all();
+  Result<LogFile*> other_log(const LogIdentity& log);
+  Result<std::vector<LogEntry>> plain_entries(const OwnLog& log) const;
+
+  Parts parts_;
+  mutable std::mutex mutex_;  // taken before the view's; held over the log's disk, never over a network
+  RepositoryIdentity identity_;
+  std::shared_ptr<OwnLog> own_;
+  std::map<IncarnationId, std::unique_ptr<LogFile>> other_logs_;
+  struct KeyFile {
+    std::unique_ptr<FramedFile> file;
+    std::unordered_map<SnapshotId, KeyTableEntry> keys;
+  };
+  std::map<WriterId, KeyFile> key_files_;
+  std::unique_ptr<CatalogView> view_;
+  std::function<void()> on_append_;
+  std::atomic<std::uint64_t> changes_{0};
+};
+
+}  // namespace holdfast

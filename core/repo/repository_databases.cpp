@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/crypto/sharing_domain.h"
+#include "core/repo/policy_text.h"
+#include "core/repo/repository_impl.h"
+
+namespace holdfast {
+
+Inode new_root(std::uint32_t uid, std::uint32_t gid, std::uint32_t mode, WallNanos now) {
+  Inode root;
+  root.ino = LiveTree::kRootIno;
+  root.mode = 0040000U | mode;
+  root.uid = uid;
+  root.gid = gid;
+  root.mtime = root.ctime = root.atime = now;
+  root.nlink = 2;
+  return root;
+}
+
+std::vector<std::string> RepositoryImpl::networks_of(const DatabasePolicy& policy) const {
+  if (!policy.networks.empty()) return policy.networks;
+  if (!options_.default_networks.empty()) return options_.default_networks;
+  std::vector<std::string> all;
+  for (const auto& store : options_.networks->all()) all.push_back(store->traits().name);
+  return all;
+}
+
+Result<LiveTreeOptions> RepositoryImpl::options_of(const DatabaseId& id, const DatabasePolicy& policy) {
+  const auto networks = networks_of(policy);
+  LiveTreeOptions out;
+  out.database = id;
+  out.domain = sharing_domain(networks);
+  out.chunk_sizes = policy.chunk_sizes;
+  HOLDFAST_TRY(rules_->add(out.domain, networks, policy.write_quorum));
+  pipeline_->set_zstd_level(out.domain, policy.zstd_level);
+  std::uint64_t liked = 0;
+  for (const auto& name : networks) {
+    if (const auto store = options_.networks->find(name)) liked = std::max(liked, store->traits().object_size_liked_bytes);
+  }
+  if (liked > 0) stage_->set_pack_target(out.domain, liked);
+  return out;
+}
+
+Result<RepositoryImpl::DatabasePtr> RepositoryImpl::find(const std::string& name) const {
+  const std::shared_lock lock(databases_mutex_);
+  const auto found = databases_.find(name);
+  if (found == databases_.end()) return Error(ErrorCode::kNotFound, "this machine has no database \"" + name + "\"");
+  return found->second;
+}
+
+std::vector<RepositoryImpl::DatabasePtr> RepositoryImpl::all_databases() const {
+  const std::shared_lock lock(databases_mutex_);
+  std::vector<DatabasePtr> out;
+  for (const auto& [name, database] : databases_) out.push_back(database);
+  return out;
+}
+
+Result<RepositoryImpl::DatabasePtr> RepositoryImpl::make_database(const DatabaseRecord& record, Inode root, TreeRoot links, std::uint64_t next_ino) {
+  HOLDFAST_ASSIGN(NamedPolicy named, decode_policy(record.policy));
+  auto database = std::make_shared<Database>();
+  database->id = record.id;
+  database->name = std::move(named.name);
+  database->uid = record.uid;
+  database->gid = record.gid;
+  database->policy = std::move(named.policy);
+  database->last_scheduled = options_.clock->wall_now();
+  HOLDFAST_ASSIGN(database->options, options_of(record.id, database->policy));
+  const LiveTree::Parts parts{*rebuilding_source_, *pipeline_, *journal_, *options_.clock, gear_};
+  HOLDFAST_ASSIGN(database->live, LiveTree::open(database->options, parts, std::move(root), std::move(links), next_ino));
+  database->live->set_judge(judge_of(*database));
+  return database;
+}
+
+Bytes RepositoryImpl::record_of(const Database& database) {
+  const std::lock_guard lock(database.mutex);
+  return encode_database_record({database.id, database.uid, database.gid, encode_policy(database.name, database.policy)});
+}
+
+Status RepositoryImpl::log_policy(const Database& database, const DatabasePolicy& policy) {
+  HOLDFAST_ASSIGN(Bytes box, seal_policy(secrets_->genesis.repository, secrets_->keys->catalog(), database.id, encode_policy(database.name, policy),
+                                         *options_.random));
+  const std::vector<LogEntry> entries{{options_.clock->wall_now(), PolicyEntry{database.id, std::move(box)}}};
+  return catalog_->append(entries);
+}
+
+std::vector<std::string> RepositoryImpl::database_names() const {
+  std::vector<std::string> out;
+  for (const auto& database : all_databases()) out.push_back(database->name);
+  return out;
+}
+
+Status RepositoryImpl::create_database(const std::string& name, const DatabasePolicy& policy, std::uint32_t uid, std::uint32_t gid) {
+  HOLDFAST_TRY(check_database_name(name));
+  HOLDFAST_TRY(check_policy(policy));
+  if (find(name)) return Error(ErrorCode::kAlreadyExists, "there is a database \"" + name + "\" already");
+  DatabaseRecord record{{}, uid, gid, encode_policy(name, policy)};
+  HOLDFAST_TRY(options_.random->fill(record.id.mutable_view()));
+  HOLDFAST_ASSIGN(const auto database,
+                  make_database(record, new_root(uid, gid, policy.mode, options_.clock->wall_now()), std::nullopt, LiveTree::kRootIno + 1));
+  HOLDFAST_TRY(database->live->finish_replay());
+  {
+    const std::unique_lock lock(databases_mutex_);
+    if (!databases_.emplace(name, database).second) return Error(ErrorCode::kAlreadyExists, "there is a database \"" + name + "\" already");
+    // Queued before anybody can change the tree, so that replay knows the database first.
+    journal_->append(encode_database_record(record));
+  }
+  HOLDFAST_TRY(pipeline_->commit());
+  return log_policy(*database, policy);
+}
+
+Result<DatabasePolicy> RepositoryImpl::policy(const std::string& database) const {
+  HOLDFAST_ASSIGN(const auto found, find(database));
+  const std::lock_guard lock(found->mutex);
+  return found->policy;
+}
+
+Status RepositoryImpl::set_policy(const std::string& database, const DatabasePolicy& policy) {
+  HOLDFAST_TRY(check_policy(policy));
+  HOLDFAST_ASSIGN(const auto found, find(database));
+  {
+    const std::lock_guard lock(found->mutex);
+    if (found->policy == policy) return ok_status();
+    found->policy = policy;
+  }
+  // Other networks or chunk sizes make another domain: the live tree takes them when it is opened next.
+  HOLDFAST_TRY(options_of(found->id, policy));
+  journal_->append(record_of(*found));
+  HOLDFAST_TRY(pipeline_->commit());
+  return log_policy(*found, policy);
+}
+
+Result<LiveTree*> RepositoryImpl::live(const std::string& database) {
+  HOLDFAST_ASSIGN(const auto found, find(database));
+  return found->live.get();
+}
+
+Result<LiveTreeOptions> RepositoryImpl::tree_options(const std::string& database) const {
+  HOLDFAST_ASSIGN(const auto found, find(database));
+  return found->options;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <shared_mutex>
+#include <thread>
+
+#include "core/ingest/ingest_pipeline.h"
+#include "core/ingest/stored_chunk_source.h"
+#include "core/place/placer.h"
+#include "core/repo/databases.h"
+#include "core/repo/head_reader.h"
+#include "core/repo/index_rebuilder.h"
+#include "core/repo/publisher.h"
+#include "core/repo/snapshot_list.h"
+#include "core/stage/stage.h"
+#include "core/store/replicated_reader.h"
+
+namespace holdfast {
+
+/// The root directory of a new database.
+Inode new_root(std::uint32_t uid, std::uint32_t gid, std::uint32_t mode, WallNanos now);
+
+/// The Repository. Split by concern: opening (repository_open.cpp, repository_init.cpp, repository_recover.cpp), databases, sealing, lists, waiting, care, keys.
+///
+/// Lock order: Database::sealing, databases_mutex_, Database::mutex, then those of the parts. No network and no disk is waited for under databases_mutex_.
+class RepositoryImpl final : public Repository {
+ public:
+  explicit RepositoryImpl(const OpenOptions& options) : options_(options), paths_{options.state_directory} {}
+  ~RepositoryImpl() override;
+
+  /// What open() does once the keyring is unlocked.
+  Status start(std::unique_ptr<StateLock> lock, Keyring ring, RepositoryIdentity identity);
+
+  std::vector<std::string> database_names() const override;
+  Status create_database(const std::string& name, const DatabasePolicy& policy, std::uint32_t uid, std::uint32_t gid) override;
+  Result<DatabasePolicy> policy(const std::string& database) const override;
+  Status set_policy(const std::string& database, const DatabasePolicy& policy) override;
+  Result<LiveTree*> live(const std::string& database) override;
+  Result<SealResult> seal(const std::string& database, const SealOptions& options, const CallContext& context) override;
+  Result<SealResult> publish_tree(const std::string& database, const SealedTree& tree, const SealOptions& options, const CallContext& context) override;
+  std::vector<SnapshotInfo> snapshots(const std::string& database) const override;
+  std::uint64_t catalog_generation() const noexcept override;
+  Result<SnapshotInfo> resolve(const std::string& spec) const override;
+  Result<SnapshotInfo> at(const std::string& database, WallNanos moment) const override;
+  Result<SnapshotView> open_snapshot(const SnapshotId& id, const CallContext& context) override;
+  Status wait_for(const std::vector<SnapshotId>& ids, DurabilityState state, const CallContext& context) override;
+  ChunkSource& source() noexcept override { return *rebuilding_source_; }
+  ChunkPipeline& pipeline() noexcept override { return *pipeline_; }
+  const GearTable& gear() const noexcept override { return gear_; }
+  Result<LiveTreeOptions> tree_options(const std::string& database) const override;
+  CompletenessJudge completeness_judge() override;
+  StatusReport status() override;
+  Result<VerifyReport> verify(const std::vector<SnapshotId>& ids, VerifyLevel level,
+                              const std::function<void(std::uint64_t, std::uint64_t)>& progress, const CallContext& context) override;
+  Status settle(bool until_safe, const CallContext& context) override;
+  std::string metrics() override;
+  Status change_passphrase(ByteView old_passphrase, ByteView new_passphrase, const KdfParameters& kdf,
+                           const std::optional<RecoveryCode>& code) override;
+  std::vector<KeyInfo> keys() const override;
+  InitResult recovery_sheet() const override;
+  Status close() override;
+
+ private:
+  using DatabasePtr = std::shared_ptr<Database>;
+
+  // Opening.
+  Status open_stores();
+  Status open_stage();
+  Status replay_journal();
+  Status open_databases();
+  Status take_configuration();
+  Status take_over();
+  Status take_over_database(const DatabaseRow& row);
+  Status adopt_packs(bool everything);
+  void start_background();
+  Status clean_after_power_loss();
+
+  // Databases.
+  std::vector<std::string> networks_of(const DatabasePolicy& policy) const;
+  Result<LiveTreeOptions> options_of(const DatabaseId& id, const DatabasePolicy& policy);
+  Result<DatabasePtr> find(const std::string& name) const;
+  std::vector<DatabasePtr> all_databases() const;
+  Result<DatabasePtr> make_database(const DatabaseRecord& record, Inode root, TreeRoot links, std::uint64_t next_ino);
+  Status log_policy(const Database& database, const DatabasePolicy& policy);
+  static Bytes record_of(const Database& database);
+  friend Result<InitResult> publish_first_head(RepositoryImpl& repository, const CallContext& context);
+
+  // Sealing.
+  Status check_label(const Database& database, const std::string& label) const;
+  Result<SealResult> publish_sealed(Database& database, const SealedTree& tree, const SealOptions& options, MonoTime began);
+  Result<SealResult> seal_locked(Database& database, const SealOptions& options, const CallContext& context);
+  CompletenessJudge judge_of(Database& database);
+  void judge_folders(Database& database, SealedTree& tree);
+  WallNanos next_time(const DatabaseId& id) const;
+
+  // Lists.
+  SnapshotList make_list() const;
+  std::shared_ptr<const SnapshotList> list() const;
+  Result<SnapshotInfo> info_of(const SnapshotId& id) const;
+  void add_state(const SafetyTable& safety, SnapshotInfo& info) const;
+  std::optional<std::uint32_t> domain_by_id(const DatabaseId& id) const;
+
+  // Background.
+  void run_seals(const std::stop_token& stop);
+  void run_care(const std::stop_token& stop);
+  void run_refresh(const std::stop_token& stop);
+  bool wait_for_refresh(const std::stop_token& stop);
+  struct DueSeal {
+    bool incomplete = false;  ///< files are still open for writing, and the wait for them is over
+  };
+  std::optional<DueSeal> due_seal(Database& database);
+  bool pause(std::chrono::milliseconds time, const std::stop_token& stop);
+  bool all_realtime() const;
+  Status finish_rebuild(const std::stop_token& stop);
+  void learn_references(const std::stop_token& stop);
+  Status learn_snapshot(const SnapshotId& id, const CallContext& context);
+  Status checkpoint();
+  Status state_safety();
+  std::vector<StatusReport::Network> network_states();
+  static std::string escape_label(const std::string& text);
+
+  const OpenOptions options_;
+  const StatePaths paths_;
+  std::unique_ptr<StateLock> lock_;
+  std::shared_ptr<const RepositorySecrets> secrets_;
+  mutable std::mutex ring_mutex_;
+  std::optional<Keyring> ring_;
+  GearTable gear_{};
+  LocalStores stores_;
+  std::unique_ptr<RepositoryCatalog> catalog_;
+  std::unique_ptr<DomainRules> rules_;
+  std::unique_ptr<Stage> stage_;
+  std::unique_ptr<Journal> journal_;
+  std::shared_ptr<PlainCache> plain_cache_;
+  std::unique_ptr<ReplicatedReader> replicated_;
+  std::unique_ptr<StoredChunkSource> source_;
+  std::unique_ptr<IndexRebuilder> rebuilder_;
+  std::unique_ptr<ChunkSource> rebuilding_source_;
+  std::unique_ptr<IngestPipeline> pipeline_;
+  std::unique_ptr<Placer> placer_;
+  std::unique_ptr<HeadReader> heads_;
+  std::unique_ptr<Publisher> publisher_;
+
+  mutable std::shared_mutex databases_mutex_;
+  std::map<std::string, DatabasePtr> databases_;
+  std::vector<DatabaseRecord> replayed_databases_;           // only while opening
+  std::vector<Bytes> replayed_live_;                         // only while opening
+
+  mutable std::mutex list_mutex_;
+  mutable std::shared_ptr<const SnapshotList> list_;
+  mutable std::uint64_t list_generation_ = 0;
+
+  mutable std::atomic<bool> refresh_wanted_{false};
+  std::mutex state_mutex_;
+  std::mutex adopt_mutex_;
+  std::mutex checkpoint_mutex_;
+  std::atomic<std::uint64_t> stored_watermark_{0};  ///< bytes stored when the last snapshot was made
+  std::atomic<std::uint64_t> seals_{0};
+  std::atomic<bool> close_packs_soon_{false};
+
+  std::mutex background_mutex_;
+  std::condition_variable_any background_wake_;
+  bool is_closed_ = false;
+  std::jthread seal_thread_;
+  std::jthread care_thread_;
+  std::jthread refresh_thread_;
+};
+
+}  // namespace holdfast

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/base/log.h"
+#include "core/repo/moment.h"
+#include "core/repo/repository_impl.h"
+
+namespace holdfast {
+namespace {
+
+constexpr std::string_view kProgramVersion = "holdfast 0.1.0";
+constexpr std::size_t kLabelMaxBytes = 255;
+
+ChunkId node_of(const TreeRoot& root) { return root ? root->ref.id : ChunkId{}; }
+
+TreeRoot directory_of(const Inode& root) {
+  const auto* directory = std::get_if<DirectoryContent>(&root.content);
+  return directory == nullptr ? TreeRoot() : TreeRoot(directory->root);
+}
+
+}  // namespace
+
+Status RepositoryImpl::check_label(const Database& database, const std::string& label) const {
+  if (label.empty()) return ok_status();
+  const auto refuse = [&](std::string_view why) { return Error(ErrorCode::kInvalidArgument, "no snapshot can be labelled \"" + label + "\": " + std::string(why)); };
+  if (!is_valid_entry_name(label) || label.size() > kLabelMaxBytes || label.front() == '.') return refuse("it is no name of a folder");
+  if (label.find_first_of("@:") != std::string::npos) return refuse("it has one of @ :");
+  if (reads_as_moment(label)) return refuse("it could be read as a moment");
+  if (label.ends_with(".incomplete")) return refuse("incomplete snapshots end so");
+  const auto current = list();
+  const auto found = current->by_database.find(database.name);
+  if (found == current->by_database.end()) return ok_status();
+  for (const std::size_t index : found->second) {
+    if (current->all[index].label == label) return Error(ErrorCode::kAlreadyExists, "database " + database.name + " has a snapshot labelled \"" + label + "\"");
+  }
+  return ok_status();
+}
+
+/// Snapshots of a database never share a moment, so that time alone orders them.
+WallNanos RepositoryImpl::next_time(const DatabaseId& id) const {
+  WallNanos newest = std::numeric_limits<WallNanos>::min();
+  for (const auto& info : list()->all) {
+    if (info.database_id == id) newest = std::max(newest, info.time);
+  }
+  return newest == std::numeric_limits<WallNanos>::min() ? options_.clock->wall_now() : std::max(options_.clock->wall_now(), newest + 1);
+}
+
+Result<SealResult> RepositoryImpl::seal(const std::string& name, const SealOptions& options, const CallContext& context) {
+  HOLDFAST_ASSIGN(const auto database, find(name));
+  const std::lock_guard sealing(database->sealing);
+  return seal_locked(*database, options, context);
+}
+
+Result<SealResult> RepositoryImpl::seal_locked(Database& database, const SealOptions& options, const CallContext& context) {
+  const MonoTime began = options_.clock->mono_now();
+  HOLDFAST_TRY(check_label(database, options.label));
+  if (!options.even_if_unchanged && !database.live->stats().changed_since_seal) {
+    const auto current = list();
+    const auto found = current->by_database.find(database.name);
+    if (found != current->by_database.end()) {
+      SealResult same;
+      HOLDFAST_ASSIGN(same.snapshot, info_of(current->all[found->second.front()].id));
+      return same;
+    }
+  }
+  HOLDFAST_ASSIGN(SealedTree tree, database.live->seal(judge_of(database), context));
+  judge_folders(database, tree);
+  return publish_sealed(database, tree, options, began);
+}
+
+Result<SealResult> RepositoryImpl::publish_tree(const std::string& name, const SealedTree& tree, const SealOptions& options, const CallContext& context) {
+  const MonoTime began = options_.clock->mono_now();
+  HOLDFAST_TRY(check_context(context, *options_.clock, "making a snapshot"));
+  HOLDFAST_ASSIGN(const auto database, find(name));
+  const std::lock_guard sealing(database->sealing);
+  HOLDFAST_TRY(check_label(*database, options.label));
+  return publish_sealed(*database, tree, options, began);
+}
+
+/// database.sealing is held. Order: chunks and journal durable, key durable, log entry (the commit point), then everybody else.
+Result<SealResult> RepositoryImpl::publish_sealed(Database& database, const SealedTree& tree, const SealOptions& options, MonoTime began) {
+  DatabasePolicy policy;
+  {
+    const std::lock_guard lock(database.mutex);
+    policy = database.policy;
+  }
+  HOLDFAST_TRY(pipeline_->commit());
+  const std::uint64_t stored = pipeline_->counters().bytes_stored;
+  const std::uint64_t stored_before = stored_watermark_.exchange(stored);
+  const PackNumber last_pack = stage_->last_number();
+
+  SnapshotFields fields;
+  fields.database = database.name;
+  fields.label = options.label;
+  fields.strategy = policy.strategy;
+  fields.tags = policy.tags;
+  for (const auto& tag : options.tags) {
+    if (std::find(fields.tags.begin(), fields.tags.end(), tag) == fields.tags.end()) fields.tags.push_back(tag);
+  }
+  fields.root = tree.root;
+  fields.links = tree.links;
+  const TreeRoot root = directory_of(tree.root);
+  fields.content_hash = snapshot_content_hash(root, tree.links);
+  fields.incomplete_paths = tree.incomplete_paths;
+  if (fields.incomplete_paths.size() > 100) fields.incomplete_paths.resize(100);
+  fields.host = options_.host;
+  fields.program = kProgramVersion;
+
+  SnapshotRecord record;
+  record.time = next_time(database.id);
+  record.writer = secrets_->writer;
+  record.content_root = content_root(root, tree.links);
+  record.root_node = node_of(root);
+  record.link_node = node_of(tree.links);
+  record.bytes_new = stored - std::min(stored, stored_before);
+  record.completeness = options.forced_incomplete ? Completeness::kIncomplete : tree.completeness;
+  if (record.completeness == Completeness::kNotApplicable) record.completeness = Completeness::kUnchecked;
+  record.database = database.id;
+
+  SecretBytes key(kSnapshotKeyBytes);
+  HOLDFAST_TRY(options_.random->fill(key.mutable_view()));
+  HOLDFAST_ASSIGN(Bytes bytes, encode_snapshot_record(record, fields, key.view(), *options_.random));
+  HOLDFAST_TRY(catalog_->add_key(seal_snapshot_key(record.id, key.view(), secrets_->genesis.vault_key)));
+  const std::vector<LogEntry> entries{{record.time, SealedEntry{std::move(bytes)}}};
+  HOLDFAST_TRY(catalog_->append(entries));
+  const auto noted = catalog_->view().set_fields(record.id, fields, last_pack);
+  if (!noted) log_warning("noting a snapshot in the view: " + noted.error().message());
+  ++seals_;
+  close_packs_soon_ = true;
+  background_wake_.notify_all();
+
+  SealResult result;
+  HOLDFAST_ASSIGN(result.snapshot, info_of(record.id));
+  result.bytes_stored_new = record.bytes_new;
+  result.seconds = std::chrono::duration<double>(options_.clock->mono_now() - began).count();
+  return result;
+}
+
+}  // namespace holdfast

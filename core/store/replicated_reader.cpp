@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/store/replicated_reader.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <condition_variable>
+
+#include "core/base/log.h"
+
+namespace holdfast {
+
+namespace {
+
+// How much a fault weighs beside latency: a network with mark m is treated as 1 + m times slower.
+constexpr double kMarkCorrupt = 8;
+constexpr double kMarkMissing = 4;
+constexpr double kMarkUnavailable = 1;
+constexpr double kMarkMax = 64;
+// Until it is measured.
+constexpr double kLatencyHereMs = 5;
+constexpr double kLatencyElsewhereMs = 200;
+constexpr double kSmoothing = 0.2;  // weight of the newest latency
+
+/// Whether the network, having answered so, may still have the object good.
+bool may_have_it(ErrorCode code) noexcept {
+  switch (code) {
+    case ErrorCode::kUnavailable:
+    case ErrorCode::kDeadlineExceeded:
+    case ErrorCode::kCancelled:
+    case ErrorCode::kPermissionDenied:
+    case ErrorCode::kQuotaExceeded:
+    case ErrorCode::kNoSpace:
+    case ErrorCode::kInternal: return true;
+    case ErrorCode::kNotFound:
+    case ErrorCode::kOutOfRange:
+    case ErrorCode::kCorrupt:
+    case ErrorCode::kInvalidArgument:
+    case ErrorCode::kAlreadyExists:
+    case ErrorCode::kUnsupported:
+    case ErrorCode::kWrongKey:
+    case ErrorCode::kConflict:
+    case ErrorCode::kRefused:
+    case ErrorCode::kIncomplete: return false;
+  }
+  return false;
+}
+
+Error all_failed(const std::vector<Error>& failed, std::size_t missing) {
+  ErrorCode code = ErrorCode::kNotFound;
+  std::string message = std::to_string(missing) + (missing == 1 ? " object" : " objects") + " could not be read:";
+  for (const Error& error : failed) {
+    if (may_have_it(error.code())) code = ErrorCode::kUnavailable;
+    if (error.code() == ErrorCode::kCorrupt && code == ErrorCode::kNotFound) code = ErrorCode::kCorrupt;
+    message += (message.back() == ':' ? " " : "; ") + error.network() + " says: " + error.message();
+  }
+  return {code, std::move(message)};
+}
+
+}  // namespace
+
+/// One or more networks asked for the same thing. Shared by the asking thread and the runners.
+struct ReplicatedReader::Race {
+  std::mutex mutex;
+  std::condition_variable changed;
+  int running = 0;                // under mutex
+  std::optional<Given> given;     // under mutex; the first that has anything good
+  std::vector<Error> failed;      // under mutex
+  bool decided = false;           // under mutex; later answers are dropped
+  std::stop_source stop;
+  std::atomic<int> alive{0};      // runners that still use `this`
+};
+
+ReplicatedReader::ReplicatedReader(const NetworkSet& networks, Clock& clock, const ReplicatedOptions& options)
+    : networks_(networks), clock_(clock), options_(options) {}
+
+ReplicatedReader::~ReplicatedReader() {
+  std::list<Runner> runners;
+  {
+    const std::lock_guard lock(mutex_);
+    runners.swap(runners_);
+  }
+  for (Runner& runner : runners) runner.race->stop.request_stop();
+  runners.clear();  // joins
+}
+
+void ReplicatedReader::reap() {
+  std::list<Runner> ended;
+  const std::lock_guard lock(mutex_);
+  for (auto runner = runners_.begin(); runner != runners_.end();) {
+    const auto next = std::next(runner);
+    if (runner->race->alive == 0) ended.splice(ended.end(), runners_, runner);
+    runner = next;
+  }
+}
+
+double ReplicatedReader::mark_now(const Health& health, MonoTime now) const {
+  const double halves = std::chrono::duration<double>(now - health.marked) / options_.mark_halves_after;
+  return health.mark * std::exp2(-halves);
+}
+
+std::vector<NetworkCopy> ReplicatedReader::in_order(const std::vector<NetworkCopy>& copies) const {
+  struct Scored {
+    double score;
+    const NetworkCopy* copy;
+  };
+  std::vector<Scored> scored;
+  const MonoTime now = clock_.mono_now();
+  {
+    const std::lock_guard lock(mutex_);
+    for (const NetworkCopy& copy : copies) {
+      const auto network = networks_.find(copy.network);
+      if (!network) continue;
+      double latency_ms = network->traits().site == "this-host" ? kLatencyHereMs : kLatencyElsewhereMs;
+      double mark = 0;
+      if (const auto found = health_.find(copy.network); found != health_.end()) {
+        if (found->second.faults.latency_ms > 0) latency_ms = found->second.faults.latency_ms;
+        mark = mark_now(found->second, now);
+      }
+      scored.push_back({latency_ms * (1 + mark), &copy});
+    }
+  }
+  std::ranges::stable_sort(scored, {}, &Scored::score);
+  std::vector<NetworkCopy> order;
+  for (const Scored& one : scored) order.push_back(*one.copy);
+  return order;
+}
+
+std::map<std::string, NetworkFaults> ReplicatedReader::faults() const {
+  std::map<std::string, NetworkFaults> all;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [name, health] : health_) all[name] = health.faults;
+  return all;
+}
+
+void ReplicatedReader::note_latency(const std::string& network, std::chrono::nanoseconds took) {
+  const double took_ms = std::max(0.001, std::chrono::duration<double, std::milli>(took).count());
+  const std::lock_guard lock(mutex_);
+  NetworkFaults& faults = health_[network].faults;
+  faults.latency_ms = faults.latency_ms == 0 ? took_ms : faults.latency_ms + kSmoothing * (took_ms - faults.latency_ms);
+}
+
+void ReplicatedReader::note_fault(const std::string& network, const Error& error) {
+  {
+    const std::lock_guard lock(mutex_);
+    Health& health = health_[network];
+    double weight = kMarkUnavailable;
+    if (error.code() == ErrorCode::kCorrupt) {
+      ++health.faults.corrupt;
+      weight = kMarkCorrupt;
+    } else if (error.code() == ErrorCode::kNotFound || error.code() == ErrorCode::kOutOfRange) {
+      ++health.faults.missing;
+      weight = kMarkMissing;
+    } else {
+      ++health.faults.unavailable;
+    }
+    const MonoTime now = clock_.mono_now();
+    health.mark = std::min(kMarkMax, mark_now(health, now) + weight);
+    health.marked = now;
+    health.faults.last_fault = error.message();
+  }
+  log_warning("network " + network + " failed a read: " + error.message());
+  if (listener_) listener_(network, error.code(), error.message());
+}
+
+std::chrono::nanoseconds ReplicatedReader::hedge_delay(const NetworkCopy& copy) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = health_.find(copy.network);
+  if (found == health_.end() || found->second.faults.latency_ms == 0) return options_.hedge_max;
+  const std::chrono::duration<double, std::milli> usual(found->second.faults.latency_ms * options_.hedge_factor);
+  return std::clamp<std::chrono::nanoseconds>(std::chrono::duration_cast<std::chrono::nanoseconds>(usual),
+                                              options_.hedge_min, options_.hedge_max);
+}
+
+/// Asks one network; notes what it was worth. An answer has at least one good part.
+Result<ReplicatedReader::Answer> ReplicatedReader::ask(const NetworkCopy& copy, const Wanted& wanted,
+                                                       VerifyingReader::Place place, const CallContext& context) {
+  const auto network = networks_.find(copy.network);
+  if (!network) return Error(ErrorCode::kUnavailable, "not configured in this run").on_network(copy.network);
+  VerifyingReader reader(*network, place);
+  const MonoTime start = clock_.mono_now();
+  const auto attempt = [&]() -> Result<Answer> {
+    if (!wanted.object) return reader.read_records(copy.ref, wanted.records, context);
+    HOLDFAST_ASSIGN(Bytes object, reader.read_object(copy.ref, *wanted.object, context));
+    return Answer{std::move(object)};
+  };
+  Result<Answer> answer = attempt();
+  const std::chrono::nanoseconds took = clock_.mono_now() - start;
+  if (!answer) {
+    // Called off: by the caller, which says nothing, or because another was faster, which says how slow this one is.
+    if (answer.error().code() == ErrorCode::kCancelled) {
+      note_latency(copy.network, took);
+    } else if (place == VerifyingReader::Place::kUsual || answer.error().code() != ErrorCode::kUnsupported) {
+      note_fault(copy.network, answer.error());
+    }
+    return std::move(answer).error().on_network(copy.network);
+  }
+  const auto good = static_cast<std::size_t>(std::ranges::count_if(*answer, [](const auto& part) { return part.has_value(); }));
+  note_latency(copy.network, took);
+  {
+    const std::lock_guard lock(mutex_);
+    health_[copy.network].faults.reads += good > 0 ? 1 : 0;
+  }
+  if (good == answer->size()) return answer;
+  Error wrong(ErrorCode::kCorrupt, std::to_string(answer->size() - good) + " of " + std::to_string(answer->size()) +
+                                       " records of " + copy.ref.locator + " do not verify");
+  note_fault(copy.network, wrong);
+  if (good == 0) return std::move(wrong).on_network(copy.network);
+  return answer;
+}
+
+std::optional<ReplicatedReader::Given> ReplicatedReader::race(const std::vector<NetworkCopy>& order,
+                                                              std::size_t& next, const Wanted& wanted,
+                                                              const CallContext& context,
+                                                              std::vector<Error>& failed) {
+  if (next + 1 == order.size() || options_.hedge_max.count() == 0) {
+    const NetworkCopy& copy = order[next++];
+    Result<Answer> answer = ask(copy, wanted, VerifyingReader::Place::kUsual, context);
+    if (answer) return Given{copy.network, std::move(*answer)};
+    failed.push_back(std::move(answer).error());
+    return std::nullopt;
+  }
+  reap();
+  const auto shared = std::make_shared<Race>();
+  const auto start_one = [&] {
+    shared->running += 1;
+    shared->alive += 1;
+    const CallContext inner{.deadline = context.deadline, .stop = shared->stop.get_token()};
+    std::jthread thread([this, shared, copy = order[next], wanted, inner] {
+      Result<Answer> answer = ask(copy, wanted, VerifyingReader::Place::kUsual, inner);
+      {
+        const std::lock_guard lock(shared->mutex);
+        --shared->running;
+        if (!shared->decided && answer && !shared->given) shared->given = Given{copy.network, std::move(*answer)};
+        if (!answer) shared->failed.push_back(std::move(answer).error());
+      }
+      shared->changed.notify_all();
+      --shared->alive;
+    });
+    const std::lock_guard lock(mutex_);
+    runners_.push_back({std::move(thread), shared});
+  };
+  const std::stop_callback forward(context.stop, [&] { shared->stop.request_stop(); });
+  // Slices, since the moments are on our clock and the condition is on the machine's.
+  constexpr std::chrono::milliseconds kSlice(10);
+  MonoTime hedge_at{};
+  std::unique_lock lock(shared->mutex);
+  while (true) {
+    const bool late = shared->running > 0 && next < order.size() && clock_.mono_now() >= hedge_at;
+    if (hedge_at == MonoTime{} || late) {
+      hedge_at = clock_.mono_now() + std::chrono::duration_cast<MonoTime::duration>(hedge_delay(order[next]));
+      start_one();
+      ++next;
+    }
+    if (shared->given || shared->running == 0 || !check_context(context, clock_, "")) break;
+    shared->changed.wait_for(lock, kSlice);
+  }
+  shared->decided = true;
+  std::ranges::copy(shared->failed, std::back_inserter(failed));
+  std::optional<Given> given = std::move(shared->given);
+  lock.unlock();
+  shared->stop.request_stop();
+  return given;
+}
+
+void ReplicatedReader::settle(Answer& answer, Wanted& wanted, std::vector<std::size_t>& open,
+                              std::vector<Bytes>& results) {
+  Wanted rest{.records = {}, .object = wanted.object};
+  std::vector<std::size_t> still_open;
+  for (std::size_t i = 0; i < open.size(); ++i) {
+    if (answer[i]) {
+      results[open[i]] = *std::move(answer[i]);
+      continue;
+    }
+    still_open.push_back(open[i]);
+    if (!wanted.object) rest.records.push_back(wanted.records[i]);
+  }
+  open = std::move(still_open);
+  wanted = std::move(rest);
+}
+
+Result<std::vector<Bytes>> ReplicatedReader::read(const std::vector<NetworkCopy>& copies, Wanted wanted,
+                                                  const CallContext& context) {
+  const std::size_t count = wanted.object ? 1 : wanted.records.size();
+  std::vector<Bytes> results(count);
+  std::vector<std::size_t> open(count);  // which result each part of `wanted` is for
+  for (std::size_t i = 0; i < count; ++i) open[i] = i;
+  if (open.empty()) return results;
+  const std::vector<NetworkCopy> order = in_order(copies);
+  if (order.empty()) return Error(ErrorCode::kNotFound, "no network of this run has a copy");
+  std::vector<Error> failed;
+  for (std::size_t next = 0; next < order.size() && !open.empty();) {
+    HOLDFAST_TRY(check_context(context, clock_, "reading from networks"));
+    std::optional<Given> given = race(order, next, wanted, context, failed);
+    if (!given) continue;
+    settle(given->answer, wanted, open, results);
+    if (!open.empty()) failed.push_back(Error(ErrorCode::kCorrupt, "some of its records do not verify").on_network(given->network));
+  }
+  for (std::size_t i = 0; i < order.size() && !open.empty(); ++i) {
+    const bool lied = std::ranges::any_of(failed, [&](const Error& error) {
+      return error.network() == order[i].network && error.code() == ErrorCode::kCorrupt;
+    });
+    if (!lied) continue;
+    HOLDFAST_TRY(check_context(context, clock_, "reading from networks"));
+    Result<Answer> answer = ask(order[i], wanted, VerifyingReader::Place::kElsewhere, context);
+    if (answer) settle(*answer, wanted, open, results);
+  }
+  if (open.empty()) return results;
+  HOLDFAST_TRY(check_context(context, clock_, "reading from networks"));
+  return all_failed(failed, open.size());
+}
+
+Result<std::vector<Bytes>> ReplicatedReader::read_records(const std::vector<NetworkCopy>& copies,
+                                                          std::span<const RecordRange> records,
+                                                          const CallContext& context) {
+  return read(copies, {.records = {records.begin(), records.end()}, .object = {}}, context);
+}
+
+Result<Bytes> ReplicatedReader::read_record(const std::vector<NetworkCopy>& copies, const RecordRange& record,
+                                            const CallContext& context) {
+  HOLDFAST_ASSIGN(std::vector<Bytes> records, read_records(copies, {&record, 1}, context));
+  return std::move(records.front());
+}
+
+Result<Bytes> ReplicatedReader::read_object(const std::vector<NetworkCopy>& copies, const Digest& sha256,
+                                            const CallContext& context) {
+  HOLDFAST_ASSIGN(std::vector<Bytes> objects, read(copies, {.records = {}, .object = sha256}, context));
+  return std::move(objects.front());
+}
+
+}  // namespace holdfast

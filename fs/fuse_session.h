@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "core/repo/repository.h"
+
+namespace holdfast {
+
+struct MountOptions {
+  std::string mountpoint;
+  std::string state_directory;   ///< a mountpoint that holds it is refused; empty: not checked
+  std::string fsname = "holdfast";
+  bool allow_other = false;      ///< other users may enter (their rights are checked by the kernel as on any disk)
+  bool rmdir_forget = false;     ///< `-o rmdir=forget`
+  bool writeback_cache = true;   ///< the kernel collects small writes; false: each write(2) is one request
+  bool handle_killpriv = true;   ///< false only to measure what FUSE_HANDLE_KILLPRIV_V2 saves
+  std::uint32_t uid = 0;         ///< owner of the folders that belong to nobody else: who mounts
+  std::uint32_t gid = 0;
+  std::chrono::seconds read_timeout{120};
+  std::uint64_t parked_bytes_max = 96ULL << 20;  ///< data of writes that wait for staging; the kernel sends at most 64 MiB by itself
+  /// What /.holdfast/status.json shows; null: built from Repository::status().
+  std::function<std::string()> status_json;
+};
+
+/// A mounted repository: /live, /snapshots, /at and /.holdfast on a mountpoint, served by threads of its own until it is unmounted by stop(), umount(8) or
+/// fusermount3. One object a mountpoint; the repository and the clock outlive it. Safe from any thread.
+class FuseMount {
+ public:
+  /// Mounts and begins to serve; at return the folder can be used. A dead mount left on the mountpoint is taken away first.
+  /// Call it after the last fork. Errors: kInvalidArgument (the mountpoint is no directory, holds the state folder, or lies inside a
+  /// Holdfast mount), kPermissionDenied, kUnavailable (no /dev/fuse), kInternal (the kernel or fusermount3 refused).
+  static Result<std::unique_ptr<FuseMount>> start(Repository& repository, Clock& clock, MountOptions options);
+
+  virtual ~FuseMount() = default;  ///< a mount that still stands is detached; what the kernel had not written yet is lost: call stop()
+
+  /// Writes back what the kernel holds, unmounts and ends the threads. Errors: kConflict (files are open; the mount goes on), kInternal.
+  /// With `detach` the folder disappears at once; files that are still open get ENOTCONN.
+  virtual Status stop(bool detach) = 0;
+  /// Returns when the folder is unmounted, by whomever.
+  virtual void wait() = 0;
+  [[nodiscard]] virtual bool is_mounted() const = 0;
+
+  /// Drops what the kernel caches of the lists of databases and snapshots. Cheap; lists are looked at anew by themselves as well, so this is never needed for correctness.
+  virtual void on_catalog_changed() = 0;
+  /// Something else than this mount changed `name` below the directory `parent_ino` of a live tree: the kernel's copy of name, attributes and pages goes.
+  virtual void on_live_changed(const std::string& database, std::uint64_t parent_ino, const std::string& name, std::uint64_t ino) = 0;
+
+  struct Counters {
+    std::size_t nodes = 0;             ///< snapshot nodes the kernel holds
+    std::size_t parked = 0;            ///< requests that wait for room in staging
+    std::size_t threads = 0;
+    bool killpriv = false;             ///< the kernel took FUSE_HANDLE_KILLPRIV_V2
+  };
+  [[nodiscard]] virtual Counters counters() const = 0;
+};
+
+}  // namespace holdfast

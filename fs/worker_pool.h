@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace holdfast::fs {
+
+/// A few threads for work that must not run where it arises: seals asked for by mkdir, parked requests that go on, sweeps after an interrupt.
+/// Owned by the mount; submit() is safe from any thread and never waits. Jobs must not throw.
+class WorkerPool {
+ public:
+  explicit WorkerPool(std::size_t thread_count);
+  /// Runs what was submitted, then ends the threads.
+  ~WorkerPool();
+  WorkerPool(const WorkerPool&) = delete;
+  WorkerPool& operator=(const WorkerPool&) = delete;
+
+  /// Runs `job` soon, first come first served. The queue is bounded by what the kernel has under way, since each job answers a request.
+  void submit(std::function<void()> job);
+
+ private:
+  void run();
+
+  std::mutex mutex_;
+  std::condition_variable work_;
+  std::deque<std::function<void()>> jobs_;
+  bool ending_ = false;
+  std::vector<std::jthread> threads_;
+};
+
+/// Lets at most `running_max` jobs that may wait (for a network or a disk) run at once; further ones wait in line without a thread,
+/// and are run by the threads that finish. So that the threads which read requests never run out. Safe from any thread.
+class SlowGate {
+ public:
+  explicit SlowGate(std::size_t running_max) : running_max_(running_max) {}
+
+  /// Runs `job` in this thread now, or leaves it to another one. Jobs must not throw.
+  void run(std::function<void()> job);
+  /// Takes a place if one is free: then the caller runs its work itself, and leave()s.
+  bool enter();
+  /// Gives the place back; first runs those in line.
+  void leave();
+
+ private:
+  std::mutex mutex_;
+  std::deque<std::function<void()>> line_;
+  std::size_t running_ = 0;
+  const std::size_t running_max_;
+};
+
+}  // namespace holdfast::fs

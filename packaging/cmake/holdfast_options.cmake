@@ -1,0 +1,15 @@
+# Compiler flags of every target of ours, and sanitizers.
+add_library(holdfast_options INTERFACE)
+target_compile_options(holdfast_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
+  -Wold-style-cast -Wcast-qual -Wswitch-enum -Wnull-dereference
+  $<$<CXX_COMPILER_ID:GNU>:-Wduplicated-cond>)
+if(HOLDFAST_WARNINGS_AS_ERRORS)
+  target_compile_options(holdfast_options INTERFACE -Werror)
+endif()
+if(HOLDFAST_SANITIZE)
+  add_compile_options(-fsanitize=${HOLDFAST_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${HOLDFAST_SANITIZE})
+  # g++ 12 takes the instrumented copies of variants for uninitialized reads.
+  target_compile_options(holdfast_options INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
+endif()

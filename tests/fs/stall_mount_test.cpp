@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+// Requests that must wait, and all the others that must not wait for them.
+#include <signal.h>
+#include <sys/wait.h>
+
+#include <thread>
+
+#include "tests/fs/mount_fixture.h"
+#include "tests/support/seeded_random.h"
+
+namespace holdfast::testing {
+namespace {
+
+class StallMount : public MountTest {
+ protected:
+  void SetUp() override {
+    options.read_timeout = read_timeout;
+    MountTest::SetUp();
+    if (mount) make_database("db");
+  }
+  [[nodiscard]] std::string at(const std::string& name) const { return path("live/db/" + name); }
+  std::string seal_big_file() {
+    spew(at("big"), SeededRandom(9).bytes(2U << 20));
+    return path("snapshots/db/" + seal("db").name + "/big");
+  }
+  std::chrono::seconds read_timeout{120};
+};
+
+TEST_F(StallMount, SixtyFourStalledWriters_StopNobodyElse) {
+  write("live/db/other", "readable");
+  repository.room().fill();
+  constexpr int kWriters = 64;
+  std::vector<std::jthread> writers;
+  std::atomic<int> finished = 0;
+  for (int i = 0; i < kWriters; ++i) {
+    writers.emplace_back([&, i] {
+      spew(at("w" + std::to_string(i)), SeededRandom(static_cast<std::uint64_t>(i)).bytes(60'000));
+      ++finished;
+    });
+  }
+  wait_until([&] { return mount->counters().parked >= 32; });
+  EXPECT_EQ(read("live/db/other"), "readable");
+  struct stat status{};
+  EXPECT_EQ(::stat(at("other").c_str(), &status), 0);
+  EXPECT_NE(run("ls -l " + path("live/db")).find("other"), std::string::npos);
+  EXPECT_EQ(::mkdir(at("dir").c_str(), 0700), 0);
+  EXPECT_EQ(finished, 0);
+  EXPECT_LT(mount->counters().threads, 40U);
+  repository.room().relieve(ok_status());
+  writers.clear();
+  for (int i = 0; i < kWriters; ++i) {
+    EXPECT_EQ(slurp(at("w" + std::to_string(i))), SeededRandom(static_cast<std::uint64_t>(i)).bytes(60'000));
+  }
+}
+
+TEST_F(StallMount, NoRoomUntilTheDeadline_IsEnospcAtClose_AndGoesOnAfterwards) {
+  const int file = ::open(at("f").c_str(), O_WRONLY | O_CREAT, 0600);
+  repository.room().fill();
+  ASSERT_EQ(::write(file, "data", 4), 4);
+  std::jthread deadline([&] {
+    wait_until([&] { return mount->counters().parked >= 1; });
+    repository.room().relieve(Error(ErrorCode::kNoSpace, "staging stayed full"));
+  });
+  EXPECT_EQ(error_of([&] { return ::fsync(file); }), ENOSPC);
+  deadline.join();
+  repository.room().relieve(ok_status());
+  EXPECT_EQ(::pwrite(file, "data", 4, 0), 4);
+  EXPECT_EQ(::fsync(file), 0);
+  ::close(file);
+  EXPECT_EQ(read("live/db/f"), "data");
+}
+
+TEST_F(StallMount, StalledRead_EndsWithSigkill) {
+  const std::string file = seal_big_file();
+  repository.stalling().stall(true);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const int descriptor = ::open(file.c_str(), O_RDONLY);
+    char buffer[4096];
+    (void)!::read(descriptor, buffer, sizeof buffer);
+    ::_exit(0);
+  }
+  wait_until([&] { return repository.stalling().stalled_now > 0; });
+  ::kill(child, SIGKILL);
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);  // returns only if the read was called off
+  EXPECT_TRUE(WIFSIGNALED(status));
+  repository.stalling().stall(false);
+  EXPECT_EQ(slurp(file), SeededRandom(9).bytes(2U << 20));
+}
+
+/// Programs don't expect EINTR from a file: a timer's signal must not end a read, and a kill after it must.
+TEST_F(StallMount, HarmlessSignal_DoesNotEndARead_AKillAfterItDoes) {
+  const std::string file = seal_big_file();
+  repository.stalling().stall(true);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    struct sigaction action{};
+    action.sa_handler = [](int) {};
+    ::sigaction(SIGUSR1, &action, nullptr);
+    const int descriptor = ::open(file.c_str(), O_RDONLY);
+    char buffer[4096];
+    ::_exit(::read(descriptor, buffer, sizeof buffer) == 4096 ? 0 : 1);
+  }
+  wait_until([&] { return repository.stalling().stalled_now > 0; });
+  ::kill(child, SIGUSR1);
+  repository.stalling().stall(false);
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(describe_child(status), "exit code 0");
+}
+
+TEST_F(StallMount, ManyStalledReads_StopNobodyElse) {
+  const std::string file = seal_big_file();
+  write("live/db/other", "readable");
+  repository.stalling().stall(true);
+  std::vector<std::jthread> readers;
+  for (int i = 0; i < 100; ++i) {
+    readers.emplace_back([&, i] {
+      const int descriptor = ::open(file.c_str(), O_RDONLY | O_DIRECT);
+      char buffer[512];
+      (void)!::pread(descriptor, buffer, sizeof buffer, 4096 * i);
+      ::close(descriptor);
+    });
+  }
+  wait_until([&] { return repository.stalling().stalled_now >= 100; });
+  write("live/db/new", "written");
+  EXPECT_EQ(read("live/db/other"), "readable");
+  EXPECT_NE(run("ls " + path("snapshots/db")).find("latest"), std::string::npos);
+  repository.stalling().stall(false);
+}
+
+class ShortTimeout : public StallMount {
+ protected:
+  ShortTimeout() { read_timeout = std::chrono::seconds(1); }
+};
+
+TEST_F(ShortTimeout, ReadThatNoNetworkAnswers_IsEio) {
+  const std::string file = seal_big_file();
+  repository.stalling().stall(true);
+  const int descriptor = ::open(file.c_str(), O_RDONLY);
+  char byte = 0;
+  EXPECT_EQ(error_of([&] { return static_cast<int>(::pread(descriptor, &byte, 1, 0)); }), EIO);
+  ::close(descriptor);
+}
+
+}  // namespace
+}  // namespace holdfast::testing

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/repo/repository_fixture.h"
+
+namespace holdfast {
+namespace {
+
+using testing::Fault;
+using testing::FaultyStore;
+using testing::Machine;
+using testing::read_file;
+using testing::read_live;
+using testing::seal;
+using testing::SeededRandom;
+using testing::two_sites;
+using testing::write_file;
+
+struct Backup {
+  InitResult sheet;
+  Bytes first = SeededRandom(21).bytes(900'000);
+  Bytes second = SeededRandom(22).bytes(400'000);
+  SnapshotId first_id;
+  SnapshotId second_id;
+};
+
+/// Two snapshots on all networks.
+Backup back_up(Machine& machine) {
+  Backup out;
+  out.sheet = machine.init();
+  Repository& repository = machine.open();
+  EXPECT_TRUE(repository.create_database("orders", {}, 0, 0).has_value());
+  write_file(repository, "orders", "a.sql", out.first);
+  out.first_id = seal(repository, "orders").snapshot.id;
+  write_file(repository, "orders", "b.sql", out.second);
+  out.second_id = seal(repository, "orders").snapshot.id;
+  const auto settled = repository.settle(true, testing::patient());
+  EXPECT_TRUE(settled.has_value()) << (settled ? "" : settled.error().message());
+  return out;
+}
+
+TEST(Recover, FromOneNetworkAndTheSheet_ReadsAllAndGoesOn) {
+  const auto networks = two_sites();
+  Backup backup;
+  {
+    Machine lost(networks);
+    backup = back_up(lost);
+  }
+  Machine machine(std::make_shared<NetworkSet>(std::vector<std::shared_ptr<ObjectStore>>{networks->find("beta")}), "db2");
+  const auto recovered = machine.recover(backup.sheet, "beta");
+  ASSERT_TRUE(recovered.has_value()) << recovered.error().message();
+  Repository& repository = **recovered;
+  ASSERT_EQ(repository.snapshots("orders").size(), 2U);
+  EXPECT_EQ(read_file(repository, backup.first_id, "a.sql").value(), backup.first);
+  EXPECT_EQ(read_file(repository, backup.second_id, "b.sql").value(), backup.second);
+  // The live tree starts from the newest snapshot, and what is stored already is not stored again.
+  EXPECT_EQ(read_live(repository, "orders", "b.sql").value(), backup.second);
+  while (std::filesystem::exists(machine.state() + "/reindex")) std::this_thread::yield();
+  machine.close();
+  machine.open();
+  ASSERT_EQ(machine.repository().database_names(), std::vector<std::string>{"orders"});
+  EXPECT_EQ(read_live(machine.repository(), "orders", "a.sql").value(), backup.first);
+  const auto next = seal(machine.repository(), "orders");
+  EXPECT_EQ(machine.repository().resolve("orders@latest")->id, next.snapshot.id);
+  EXPECT_EQ(read_file(machine.repository(), next.snapshot.id, "a.sql").value(), backup.first);
+}
+
+TEST(Recover, WrongPassphraseOrCode_IsWrongKeyAndLeavesNoRepository) {
+  const auto networks = two_sites();
+  Machine first(networks);
+  auto backup = back_up(first);
+  Machine machine(networks, "db2");
+  auto sheet = backup.sheet;
+  sheet.code.bytes[0] ^= 1;
+  const auto refused = machine.recover(sheet, "alpha");
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code(), ErrorCode::kWrongKey);
+  EXPECT_FALSE(std::filesystem::exists(machine.state() + "/repository"));
+}
+
+TEST(Recover, AnotherRootThanOnTheSheet_IsPermissionDenied) {
+  const auto networks = two_sites();
+  Machine first(networks);
+  auto backup = back_up(first);
+  Machine machine(networks, "db2");
+  auto sheet = backup.sheet;
+  sheet.root_fingerprint[0] = sheet.root_fingerprint[0] == '0' ? '1' : '0';
+  const auto refused = machine.recover(sheet, "alpha");
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code(), ErrorCode::kPermissionDenied);
+}
+
+TEST(Recover, NetworkThatFlipsBits_IsAnErrorAndNeverWrongData) {
+  const auto networks = two_sites();
+  Machine first(networks);
+  auto backup = back_up(first);
+  const auto lying = std::make_shared<FaultyStore>(networks->find("alpha"), system_clock(), 77);
+  Fault flip;
+  flip.kind = Fault::Kind::kFlip;
+  lying->always(StoreVerb::kRead, flip);
+  Machine machine(std::make_shared<NetworkSet>(std::vector<std::shared_ptr<ObjectStore>>{lying}), "db2");
+  const auto refused = machine.recover(backup.sheet, "alpha");
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code(), ErrorCode::kCorrupt);
+}
+
+TEST(Connect, TwoWriters_SeeEachOthersSnapshots) {
+  const auto networks = two_sites();
+  Machine first(networks, "db1");
+  const auto backup = back_up(first);
+  Machine second(networks, "db2");
+  const auto connected = second.recover(backup.sheet, "alpha", true);
+  ASSERT_TRUE(connected.has_value()) << connected.error().message();
+  Repository& other = **connected;
+  EXPECT_TRUE(other.database_names().empty());
+  EXPECT_EQ(other.snapshots("orders").size(), 2U);
+  const auto from_first = read_file(other, backup.first_id, "a.sql");
+  ASSERT_TRUE(from_first.has_value()) << from_first.error().message();
+  EXPECT_EQ(*from_first, backup.first);
+  ASSERT_TRUE(other.create_database("invoices", {}, 0, 0).has_value());
+  const Bytes content = SeededRandom(31).bytes(200'000);
+  write_file(other, "invoices", "c", content);
+  const auto id = seal(other, "invoices").snapshot.id;
+  const auto settled = other.settle(true, testing::patient());
+  ASSERT_TRUE(settled.has_value()) << settled.error().message();
+  // The first machine sees it when it is opened next.
+  first.close();
+  first.open();
+  while (first.repository().snapshots("invoices").empty()) std::this_thread::yield();
+  const auto read = read_file(first.repository(), id, "c");
+  ASSERT_TRUE(read.has_value()) << read.error().message();
+  EXPECT_EQ(*read, content);
+  EXPECT_EQ(first.repository().database_names(), std::vector<std::string>{"orders"});
+}
+
+TEST(Incarnation, RolledBackStateFolder_KeepsWhatThePublishedLogSays) {
+  const auto networks = two_sites();
+  Machine machine(networks);
+  machine.init();
+  machine.open();
+  ASSERT_TRUE(machine.repository().create_database("orders", {}, 0, 0).has_value());
+  machine.close();
+  const std::string copy = machine.state() + ".copy";
+  std::filesystem::copy(machine.state(), copy, std::filesystem::copy_options::recursive);
+  machine.open();
+  const Bytes content = SeededRandom(41).bytes(150'000);
+  write_file(machine.repository(), "orders", "a", content);
+  const auto lost = seal(machine.repository(), "orders").snapshot.id;
+  ASSERT_TRUE(machine.repository().settle(true, testing::patient()).has_value());
+  machine.close();
+  // The machine is restored from an image that is older than its last snapshot.
+  std::filesystem::remove_all(machine.state());
+  std::filesystem::rename(copy, machine.state());
+  machine.forget_view();
+  machine.open();
+  EXPECT_TRUE(machine.repository().settle(true, testing::patient()).has_value());
+  while (machine.repository().snapshots("orders").empty()) std::this_thread::yield();
+  EXPECT_EQ(machine.repository().snapshots("orders").front().id, lost);
+  const auto fresh = seal(machine.repository(), "orders").snapshot.id;
+  ASSERT_TRUE(machine.repository().settle(true, testing::patient()).has_value());
+  machine.close();
+  Machine other(networks, "db2");
+  const auto sheet = machine.open().recovery_sheet();
+  EXPECT_EQ(machine.repository().snapshots("orders").size(), 2U);
+  EXPECT_EQ(machine.repository().snapshots("orders").front().id, fresh);
+  EXPECT_EQ(read_file(machine.repository(), lost, "a").value(), content);
+}
+
+/// A state folder as kill -9 leaves it: copied while the repository works.
+TEST(Crash, StateCopiedAtAnyMoment_OpensWithEverySealedSnapshot) {
+  for (int round = 0; round < 6; ++round) {
+    const auto networks = two_sites();
+    Machine machine(networks);
+    machine.init();
+    machine.open();
+    ASSERT_TRUE(machine.repository().create_database("orders", {}, 0, 0).has_value());
+    std::vector<std::pair<SnapshotId, Bytes>> sealed;
+    for (int i = 0; i <= round; ++i) {
+      Bytes content = SeededRandom(static_cast<std::uint64_t>(100 + i)).bytes(60'000);
+      write_file(machine.repository(), "orders", "a", content);
+      const auto id = seal(machine.repository(), "orders").snapshot.id;
+      sealed.emplace_back(id, std::move(content));
+      if (i % 2 == 0) continue;
+      ASSERT_TRUE(machine.repository().settle(false, testing::patient()).has_value());
+    }
+    write_file(machine.repository(), "orders", "not-synced", SeededRandom(9).bytes(10'000));
+    Machine after(networks);
+    std::filesystem::copy(machine.state(), after.state(), std::filesystem::copy_options::recursive);
+    Repository& repository = after.open();
+    for (const auto& [id, content] : sealed) {
+      const auto read = read_file(repository, id, "a");
+      ASSERT_TRUE(read.has_value()) << read.error().message();
+      EXPECT_EQ(*read, content);
+    }
+    EXPECT_EQ(read_live(repository, "orders", "a").value(), sealed.back().second);
+  }
+}
+
+}  // namespace
+}  // namespace holdfast

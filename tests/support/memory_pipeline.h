@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <deque>
+#include <set>
+
+#include "core/ingest/chunk_pipeline.h"
+#include "core/journal/journal.h"
+#include "tests/support/memory_chunks.h"
+
+namespace holdfast::testing {
+
+/// A pipeline over chunks in memory whose tickets become ready late: when waited for, or when several younger ones were handed over. Knows
+/// which chunks a crash would leave. Safe from any thread.
+class MemoryPipeline final : public ChunkPipeline, public ChunkSource {
+ public:
+  /// `chunks` (what is on disk) and `journal` outlive it.
+  MemoryPipeline(MemoryChunks& chunks, Journal& journal) : chunks_(chunks), journal_(journal) {}
+
+  std::shared_ptr<ChunkTicket> submit(std::uint32_t domain, std::shared_ptr<const Bytes> plain) override {
+    auto ticket = std::make_shared<Ticket>(*this, domain, std::move(plain));
+    std::shared_ptr<Ticket> oldest;
+    {
+      const std::lock_guard lock(mutex_);
+      waiting_.push_back(ticket);
+      if (waiting_.size() > kLateness) {
+        oldest = waiting_.front().lock();
+        waiting_.pop_front();
+      }
+    }
+    if (oldest) (void)oldest->wait().has_value();
+    return ticket;
+  }
+  Result<ChunkRef> put(std::uint32_t domain, ChunkKind kind, ByteView plain, std::span<const ChunkId> children) override {
+    HOLDFAST_ASSIGN(const ChunkRef ref, chunks_.put(domain, kind, plain, children));
+    const std::lock_guard lock(mutex_);
+    if (!durable_.contains(ref.id)) in_packs_.insert(ref.id);
+    return ref;
+  }
+  Status commit() override {
+    std::set<ChunkId> synced;
+    {
+      const std::lock_guard lock(mutex_);
+      synced = in_packs_;
+    }
+    HOLDFAST_TRY(journal_.commit());
+    const std::lock_guard lock(mutex_);
+    for (const ChunkId& id : synced) in_packs_.erase(id);
+    durable_.merge(synced);
+    return ok_status();
+  }
+  Pressure& pressure() noexcept override { return pressure_; }
+  Result<std::shared_ptr<const Bytes>> read(const ChunkRef& ref, const CallContext& context) override { return chunks_.read(ref, context); }
+  void prefetch(std::span<const ChunkRef> refs) override { chunks_.prefetch(refs); }
+
+  /// Forgets, as a crash would, every chunk that no commit made durable.
+  void lose_what_is_not_durable() {
+    const std::lock_guard lock(mutex_);
+    for (const ChunkId& id : in_packs_) chunks_.lose(id);
+    in_packs_.clear();
+  }
+  [[nodiscard]] std::set<ChunkId> not_durable() {
+    const std::lock_guard lock(mutex_);
+    return in_packs_;
+  }
+
+ private:
+  static constexpr std::size_t kLateness = 3;
+  class Ticket final : public ChunkTicket {
+   public:
+    Ticket(MemoryPipeline& pipeline, std::uint32_t domain, std::shared_ptr<const Bytes> plain)
+        : pipeline_(pipeline), domain_(domain), plain_(std::move(plain)) {}
+    bool is_ready() const noexcept override {
+      const std::lock_guard lock(mutex_);
+      return outcome_.has_value();
+    }
+    Result<ChunkRef> wait() override {
+      const std::lock_guard lock(mutex_);
+      if (!outcome_) outcome_ = pipeline_.put(domain_, ChunkKind::kData, *plain_, {});
+      return *outcome_;
+    }
+    const std::shared_ptr<const Bytes>& plain() const noexcept override { return plain_; }
+
+   private:
+    MemoryPipeline& pipeline_;
+    std::uint32_t domain_;
+    std::shared_ptr<const Bytes> plain_;
+    mutable std::mutex mutex_;
+    std::optional<Result<ChunkRef>> outcome_;
+  };
+  class NoPressure final : public Pressure {
+   public:
+    bool admits(std::uint64_t) const noexcept override { return true; }
+    void when_relieved(std::function<void(Status)>) override {}
+  };
+
+  MemoryChunks& chunks_;
+  Journal& journal_;
+  NoPressure pressure_;
+  std::mutex mutex_;
+  std::deque<std::weak_ptr<Ticket>> waiting_;
+  std::set<ChunkId> in_packs_;
+  std::set<ChunkId> durable_;
+};
+
+}  // namespace holdfast::testing

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/client_commands.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <thread>
+
+#include "tools/compose.h"
+#include "tools/owner_socket.h"
+#include "tools/session.h"
+
+namespace holdfast {
+
+namespace {
+
+constexpr int kReleaseAttempts = 1200;  // of 50 ms: an owner that closes a large journal
+constexpr int kOwnerAttempts = 50;  // of 100 ms: an owner that is just starting or ending
+
+/// What a command's client side prepares, and cleans up when the command has ended.
+struct Preparation {
+  int in = -1;
+  int out = -1;
+  int child = 0;
+  std::string temporary;    ///< of wal-fetch
+  std::string destination;
+
+  ~Preparation() {
+    if (in >= 0) ::close(in);
+    if (out >= 0) ::close(out);
+  }
+};
+
+Error open_error(const std::string& path) {
+  return Error(errno == ENOENT ? ErrorCode::kNotFound : ErrorCode::kInternal, "opening " + path + ": " + std::strerror(errno));
+}
+
+Status prepare_wal_fetch(const Invocation& invocation, const Io& io, Preparation& to) {
+  to.destination = io.absolute(invocation.operands.at(1));
+  to.temporary = to.destination + ".holdfast-part";
+  to.out = ::open(to.temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (to.out < 0) return open_error(to.temporary);
+  return ok_status();
+}
+
+/// The three secrets go through a file that has no name, never through arguments or the environment.
+Status prepare_passphrases(const Invocation& invocation, const Environment& environment, Preparation& to) {
+  HOLDFAST_ASSIGN(const SecretBytes old_one, find_passphrase(invocation.passphrase_file, environment, false, "old passphrase"));
+  HOLDFAST_ASSIGN(const SecretBytes new_one, find_secret(invocation.new_passphrase_file, environment, "HOLDFAST_NEW_PASSPHRASE", "new passphrase"));
+  SecretBytes code;
+  if (!invocation.code_file.empty() || environment("HOLDFAST_RECOVERY_CODE")) {
+    HOLDFAST_ASSIGN(code, find_secret(invocation.code_file, environment, "HOLDFAST_RECOVERY_CODE", "recovery code"));
+  }
+  to.in = ::memfd_create("holdfast", MFD_CLOEXEC);
+  if (to.in < 0) return Error(ErrorCode::kInternal, "making memory for the passphrases failed");
+  static constexpr std::array<std::uint8_t, 1> kEnd{0};
+  for (const SecretBytes* secret : {&old_one, &new_one, static_cast<const SecretBytes*>(&code)}) {
+    HOLDFAST_TRY(write_all(to.in, secret->view()));
+    HOLDFAST_TRY(write_all(to.in, kEnd));
+  }
+  ::lseek(to.in, 0, SEEK_SET);
+  return ok_status();
+}
+
+Status prepare_stream(const Invocation& invocation, Preparation& to) {
+  if (invocation.child.empty()) {
+    return Error(ErrorCode::kInvalidArgument, "--stdin-from-command wants a command after --");
+  }
+  std::array<int, 2> pipe{};
+  if (::pipe2(pipe.data(), O_CLOEXEC) != 0) return Error(ErrorCode::kInternal, "making a pipe failed");
+  (void)::fcntl(pipe[0], F_SETPIPE_SZ, 1 << 20);
+  const Result<int> child = start_command(invocation.child, pipe[1]);
+  ::close(pipe[1]);
+  to.in = pipe[0];
+  if (!child) return child.error();
+  to.child = *child;
+  return ok_status();
+}
+
+Status prepare(const Invocation& invocation, const Environment& environment, const Io& io, Preparation& to) {
+  if (invocation.command == "wal-push") {
+    const std::string path = io.absolute(invocation.operands.front());
+    to.in = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (to.in < 0) return open_error(path);
+    return ok_status();
+  }
+  if (invocation.command == "wal-fetch") return prepare_wal_fetch(invocation, io, to);
+  if (invocation.command == "change-passphrase") return prepare_passphrases(invocation, environment, to);
+  if (!invocation.stdin_command_name.empty()) return prepare_stream(invocation, to);
+  return ok_status();
+}
+
+int finish_wal_fetch(const Preparation& done, int code, const Io& io) {
+  const bool good = code == 0 && ::fsync(done.out) == 0 && ::rename(done.temporary.c_str(), done.destination.c_str()) == 0;
+  if (good) return 0;
+  ::unlink(done.temporary.c_str());
+  if (code != 0) return code;
+  io.complain("holdfast: writing " + done.destination + ": " + std::strerror(errno) + "\n");
+  return 200 + static_cast<int>(ExitCode::kFailed);
+}
+
+/// Uploads what is staged, as long as it gets less: a network that is down must not hold a command for ever.
+Status bring_out(Repository& repository, const CallContext& context) {
+  constexpr std::chrono::seconds kPatience{20};
+  std::uint64_t left_before = UINT64_MAX;
+  while (true) {
+    Status settled = repository.settle(true, with_timeout(context, system_clock(), kPatience));
+    if (settled || settled.error().code() != ErrorCode::kDeadlineExceeded || context.stop.stop_requested()) return settled;
+    std::uint64_t left = 0;
+    for (const auto& item : repository.status().pending) left += item.size_bytes;
+    if (left >= left_before) return settled;
+    left_before = left;
+  }
+}
+
+/// Becomes the owner: opens the repository, serves others meanwhile, runs the command, brings what is new to the networks, closes.
+Result<int> run_as_owner(const Invocation& invocation, const Config& config, const Environment& environment, Io& io) {
+  HOLDFAST_ASSIGN(const OpenOptions options, make_open_options(config));
+  HOLDFAST_ASSIGN(const SecretBytes passphrase, find_passphrase(invocation.passphrase_file, environment, false, "passphrase"));
+  HOLDFAST_ASSIGN(const std::unique_ptr<Repository> repository, Repository::open(options, passphrase.view()));
+  Result<std::unique_ptr<OwnerServer>> server = OwnerServer::start(config.state_directory, [&](const OwnerRequest& request, Io& other) {
+    const Parsed parsed = parse_command_line(request.arguments);
+    if (!parsed.invocation) return parsed.exit;
+    other.json = parsed.invocation->json;
+    other.quiet = parsed.invocation->quiet;
+    Session session{*repository, config, *parsed.invocation, other, {}, nullptr};
+    return run_in_repository(session);
+  });
+  if (!server) {
+    (void)repository->close().has_value();
+    return std::move(server).error();
+  }
+  Session session{*repository, config, invocation, io, {}, nullptr};
+  int code = run_in_repository(session);
+  const bool wrote = invocation.command == "snapshot" || invocation.command == "backup" || invocation.command == "wal-push";
+  if (wrote && (code == 0 || code == static_cast<int>(ExitCode::kIncomplete))) {
+    // Nobody else will upload it: this process is all there is. What can't be brought out now is staged and goes out with the next command or mount.
+    const Status settled = bring_out(*repository, session.context());
+    if (!settled) {
+      io.complain("holdfast: staged, but not everywhere yet: " + settled.error().message() + "\n");
+      if (code == 0) code = static_cast<int>(ExitCode::kNetworkMissed);
+    }
+  }
+  server->reset();
+  HOLDFAST_TRY(repository->close());
+  return code;
+}
+
+Result<int> run_prepared(const std::vector<std::string>& arguments, const Invocation& invocation, const Config& config,
+                         const Environment& environment, Io& io) {
+  OwnerRequest request{arguments, io.directory, {}};
+  for (int attempt = 0;; ++attempt) {
+    HOLDFAST_ASSIGN(const std::optional<int> answered, ask_owner(config.state_directory, request, io, io.command_exit));
+    if (answered) return *answered;
+    Result<int> code = run_as_owner(invocation, config, environment, io);
+    if (code || code.error().code() != ErrorCode::kConflict) return code;
+    if (attempt >= kOwnerAttempts) return code;
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+}
+
+/// After an unmount: until the owner has let go of the state, so that what follows finds it free.
+void wait_until_released(const std::string& state_directory) {
+  const int lock = ::open((state_directory + "/lock").c_str(), O_RDWR | O_CLOEXEC);
+  if (lock < 0) return;
+  for (int attempt = 0; attempt < kReleaseAttempts && ::flock(lock, LOCK_EX | LOCK_NB) != 0; ++attempt) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  ::close(lock);
+}
+
+int code_of_failure(const Error& error, const Io& io, const std::string& command) {
+  int code = io.fail(error);
+  if (error.code() == ErrorCode::kConflict) code = static_cast<int>(ExitCode::kOwnerSilent);
+  // Before a repository is open, "not found" speaks of the repository itself.
+  if (error.code() == ErrorCode::kNotFound) code = static_cast<int>(ExitCode::kNoRepository);
+  return command == "wal-fetch" ? 200 + code : code;
+}
+
+}  // namespace
+
+Result<int> start_command(const std::vector<std::string>& command, int out) {
+  std::vector<char*> arguments;
+  std::vector<std::string> texts = command;
+  for (std::string& text : texts) arguments.push_back(text.data());
+  arguments.push_back(nullptr);
+  const pid_t child = ::fork();
+  if (child < 0) return Error(ErrorCode::kInternal, std::string("starting ") + command.front() + ": " + std::strerror(errno));
+  if (child == 0) {
+    sigset_t none;
+    sigemptyset(&none);
+    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    ::signal(SIGPIPE, SIG_DFL);
+    if (out >= 0) ::dup2(out, 1);
+    ::execvp(arguments[0], arguments.data());
+    const std::string text = "holdfast: starting " + command.front() + ": " + std::strerror(errno) + "\n";
+    (void)!::write(2, text.data(), text.size());
+    ::_exit(errno == ENOENT ? 127 : 126);
+  }
+  return static_cast<int>(child);
+}
+
+Result<int> wait_for_command(int process) {
+  int state = 0;
+  while (::waitpid(process, &state, 0) < 0) {
+    if (errno != EINTR) return Error(ErrorCode::kInternal, std::string("waiting for the command: ") + std::strerror(errno));
+  }
+  if (WIFEXITED(state)) return WEXITSTATUS(state);
+  return 128 + WTERMSIG(state);
+}
+
+int run_repository_command(const std::vector<std::string>& arguments, const Invocation& invocation, const Config& config,
+                           const Environment& environment, Io& io) {
+  Preparation prepared;
+  const Status ready = prepare(invocation, environment, io, prepared);
+  if (!ready) {
+    const int code = io.fail(ready.error());
+    return invocation.command == "wal-fetch" ? 200 + code : code;
+  }
+  Io inner = io;
+  if (prepared.in >= 0) inner.in = prepared.in;
+  if (prepared.out >= 0) inner.out = prepared.out;
+  std::optional<int> child_code;
+  if (prepared.child != 0) {
+    inner.command_exit = [&]() -> Result<int> {
+      HOLDFAST_ASSIGN(child_code, wait_for_command(prepared.child));
+      return *child_code;
+    };
+  }
+  const Result<int> result = run_prepared(arguments, invocation, config, environment, inner);
+  int code = result ? *result : code_of_failure(result.error(), io, invocation.command);
+  if (prepared.child != 0 && !child_code) {
+    ::close(std::exchange(prepared.in, -1));
+    (void)wait_for_command(prepared.child).has_value();
+  }
+  // The command's own failure is what the caller wants to know.
+  if (child_code && *child_code != 0) code = *child_code;
+  if (invocation.command == "wal-fetch") code = finish_wal_fetch(prepared, code, io);
+  if (invocation.command == "umount" && code == 0) wait_until_released(config.state_directory);
+  return code;
+}
+
+int run_wrapped_command(const Invocation& invocation, const Config& config, const Environment& environment, Io& io) {
+  if (invocation.child.empty()) return io.fail(Error(ErrorCode::kInvalidArgument, "run wants a command after --"));
+  const Result<int> child = start_command(invocation.child, -1);
+  if (!child) return io.fail(child.error());
+  const Result<int> child_code = wait_for_command(*child);
+  if (!child_code) return io.fail(child_code.error());
+  Invocation seal = invocation;
+  seal.command = "snapshot";
+  seal.child.clear();
+  seal.command_exit = *child_code;
+  std::vector<std::string> arguments{"snapshot", invocation.operands.front(), "--exit-of-command", std::to_string(*child_code)};
+  if (!invocation.label.empty()) arguments.insert(arguments.end(), {"--label", invocation.label});
+  for (const std::string& tag : invocation.tags) arguments.insert(arguments.end(), {"--tag", tag});
+  if (!invocation.wait_for.empty()) arguments.insert(arguments.end(), {"--wait", invocation.wait_for});
+  if (!invocation.timeout.empty()) arguments.insert(arguments.end(), {"--timeout", invocation.timeout});
+  if (invocation.json) arguments.emplace_back("--json");
+  if (invocation.quiet) arguments.emplace_back("--quiet");
+  const int sealed = run_repository_command(arguments, seal, config, environment, io);
+  return *child_code != 0 ? *child_code : sealed;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "adapters/registry.h"
+#include "core/repo/repository.h"
+
+namespace holdfast {
+
+/// Everything that the configuration file and the environment say, checked.
+struct Config {
+  std::string file;  ///< the file that was read; empty: none
+  std::string state_directory;
+  std::uint64_t staging_size_bytes = 20ULL << 30;
+  std::string cache_directory;
+  std::uint64_t cache_size_bytes = 10ULL << 30;
+  std::vector<std::string> default_networks;  ///< of databases whose policy names none
+  std::vector<NetworkConfig> networks;        ///< in the order in which new databases prefer them
+  std::map<std::string, DatabasePolicy> databases;
+  std::string wal_database;  ///< where wal-push puts segments
+};
+
+/// A look into the environment; tests give their own.
+using Environment = std::function<std::optional<std::string>(const std::string& name)>;
+Environment process_environment();
+
+/// Reads the configuration: `file_option` (may be empty), else $HOLDFAST_CONFIG, else the user's, else the machine's file; none is fine.
+/// Environment variables go over the file. Errors: kInvalidArgument, naming file, key and the nearest known key; kNotFound for a named file that is absent.
+Result<Config> load_config(const std::string& file_option, const Environment& environment);
+
+/// Sets one policy key from text, as in `db set DB KEY=VALUE`. Errors: kInvalidArgument.
+Status set_policy_key(DatabasePolicy& policy, const std::string& key, const std::string& value);
+/// Key and value pairs, as `db show` prints them and set_policy_key takes them.
+std::vector<std::pair<std::string, std::string>> policy_fields(const DatabasePolicy& policy);
+
+}  // namespace holdfast

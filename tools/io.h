@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+
+#include "core/base/result.h"
+#include "core/base/secret_bytes.h"
+#include "tools/config.h"
+
+namespace holdfast {
+
+/// Exit codes, as the manual lists them.
+enum class ExitCode : int {
+  kDone = 0,
+  kFailed = 1,
+  kUsage = 2,
+  kNetworkMissed = 3,
+  kIntegrity = 4,
+  kNoSuch = 5,
+  kRefused = 6,
+  kIncomplete = 7,
+  kTimeout = 8,
+  kNoRepository = 10,
+  kOwnerSilent = 11,
+  kWrongKey = 12,
+  kInterrupted = 130,
+};
+
+/// The exit code of an error that ends a command.
+ExitCode exit_code_of(const Error& error) noexcept;
+
+/// A command's way to the world: descriptors that may belong to another process (the owner runs commands for others). Not owned.
+struct Io {
+  int in = 0;
+  int out = 1;
+  int err = 2;
+  std::string directory;  ///< absolute: what relative paths are relative to
+  std::stop_token stop;
+  std::stop_source* interruption = nullptr;  ///< triggered by SIGINT and SIGTERM once the program watches for them; null: not watched
+  bool json = false;
+  bool quiet = false;
+  bool remote = false;    ///< run by the owner for a client
+  unsigned uid = 0;       ///< of who asked
+  /// The exit code of the command whose output comes in on `in`, once it has ended (backup --stdin-from-command).
+  std::function<Result<int>()> command_exit;
+
+  /// Writes all of it; a closed pipe is not an error of the command.
+  void print(std::string_view text) const;
+  void complain(std::string_view text) const;
+  /// Prints an error as text ("holdfast: …") or, with json, as one object on `err`; returns its exit code.
+  [[nodiscard]] int fail(const Error& error) const;
+  [[nodiscard]] bool terminal() const noexcept;
+  [[nodiscard]] std::string absolute(const std::string& path) const;
+};
+
+/// All of a descriptor up to `size_max_bytes`. Errors: kInvalidArgument when there is more, kInternal.
+Result<Bytes> read_all(int descriptor, std::size_t size_max_bytes);
+Status write_all(int descriptor, ByteView bytes);
+
+/// The passphrase: --passphrase-file, HOLDFAST_PASSPHRASE_FILE, HOLDFAST_PASSPHRASE_COMMAND, HOLDFAST_PASSPHRASE,
+/// BACKUP_ENCRYPTION_PASSWORD, a prompt on a terminal. One line feed at the end is not part of it. `confirm` asks twice at a prompt.
+/// Errors: kInvalidArgument (none given, empty, unreadable).
+Result<SecretBytes> find_passphrase(const std::string& file_option, const Environment& environment, bool confirm,
+                                    std::string_view prompt = "passphrase");
+/// A secret from a file (one line), else from an environment variable, else asked for at a terminal.
+Result<SecretBytes> find_secret(const std::string& file, const Environment& environment, const std::string& variable,
+                                std::string_view prompt);
+
+}  // namespace holdfast

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "core/repo/repository.h"
+
+namespace holdfast {
+
+/// One snapshot as `list` and `show` give it; keys are stable.
+nlohmann::json snapshot_json(const SnapshotInfo& snapshot);
+/// A document and a line feed; text that is no UTF-8 is shown with replacement characters.
+std::string json_text(const nlohmann::json& document);
+
+}  // namespace holdfast

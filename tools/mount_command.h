@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "tools/cli.h"
+#include "tools/config.h"
+#include "tools/io.h"
+
+namespace holdfast {
+
+/// `holdfast mount`: asks for the passphrase here, forks unless --foreground, and returns when the folder can be used (0) or why not.
+/// In the foreground it returns when the folder was unmounted.
+Result<int> run_mount(const Invocation& invocation, const Config& config, const Environment& environment, Io& io);
+
+/// The exit code of a mount that could not start.
+ExitCode mount_exit_code(const Error& error) noexcept;
+
+/// What `-o` options mean to us. Options of mount(8) itself (rw, noauto, _netdev, x-…) are understood and have no effect.
+struct MountRequest {
+  bool allow_other = false;
+  bool rmdir_forget = false;
+  bool writeback_cache = true;
+  std::string passphrase_file;
+  std::string config_file;
+  std::string fsname = "holdfast";
+};
+/// Errors: kInvalidArgument, naming the nearest known option.
+Result<MountRequest> parse_mount_options(const std::vector<std::string>& options);
+
+}  // namespace holdfast

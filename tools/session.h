@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/repo/repository.h"
+#include "tools/cli.h"
+#include "tools/config.h"
+#include "tools/io.h"
+
+namespace holdfast {
+
+/// What a command that needs the repository works with. Lives for one command.
+struct Session {
+  Repository& repository;
+  const Config& config;
+  const Invocation& invocation;
+  Io& io;
+  /// Mount points of this process, for status.
+  std::vector<std::string> mounts;
+  /// Ends the mount of this process at that directory, once the command has answered; null where nothing is mounted.
+  std::function<Status(const std::string& directory)> request_unmount;
+
+  [[nodiscard]] CallContext context() const { return {MonoTime::max(), io.stop}; }
+  /// A context that ends after --timeout, when that was given. Errors: kInvalidArgument.
+  [[nodiscard]] Result<CallContext> context_with_timeout() const;
+};
+
+/// Runs a command against an opened repository and returns its exit code. Errors are printed.
+int run_in_repository(Session& session);
+/// Whether run_in_repository knows it (the others run without, or before, a repository).
+bool needs_repository(const std::string& command);
+
+// Families of commands; each returns an exit code or the error to print.
+Result<int> run_snapshot_command(Session& session);  ///< snapshot, backup, list, show
+Result<int> run_reading_command(Session& session);   ///< ls, cat, restore
+Result<int> run_care_command(Session& session);      ///< status, wait, verify, check, network stats, umount
+Result<int> run_policy_command(Session& session);    ///< db …, key list, change-passphrase
+Result<int> run_wal_command(Session& session);       ///< wal-push, wal-fetch
+
+/// "DB@TIME:PATH" taken apart; the path has no slashes around it and is empty for the root.
+struct SnapshotPath {
+  std::string snapshot;
+  std::string path;
+};
+SnapshotPath split_snapshot_path(const std::string& text);
+
+/// The inode at a path of an opened snapshot, hard links resolved. Errors: kNotFound; those of reading.
+Result<Inode> find_in_snapshot(ChunkSource& source, const SnapshotView& view, const std::string& path,
+                               const CallContext& context);
+
+/// Waits as --wait says (nothing for "" and "staged"). Returns the exit code: 0, or 8 when time ran out.
+Result<int> wait_as_asked(Session& session, const SnapshotId& id);
+
+}  // namespace holdfast

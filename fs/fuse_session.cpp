@@ -99,6 +99,7 @@ class SessionMount final : public FuseMount {
     fuse_args arguments{3, words, 0};
     const fuse_lowlevel_ops& operations = fs::fuse_operations();
     mount_.session = fuse_session_new(&arguments, &operations, sizeof operations, &mount_);
+    fuse_opt_free_args(&arguments);  // the library has put copies of its own there
     if (mount_.session == nullptr) return Error(ErrorCode::kInternal, "the FUSE library refused the mount options " + choices);
     if (::access("/dev/fuse", F_OK) != 0) return Error(ErrorCode::kUnavailable, "there is no /dev/fuse here: load the fuse module, or give the container the device");
     if (fuse_session_mount(mount_.session, mount_.options.mountpoint.c_str()) != 0) {

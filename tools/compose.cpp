@@ -81,6 +81,7 @@ Result<OpenOptions> make_open_options(const Config& config) {
   options.clock = &system_clock();
   options.random = &system_random();
   options.staging_size_bytes = config.staging_size_bytes;
+  options.staging_wait = config.staging_wait;
   options.default_networks = config.default_networks;
   options.configured_databases = config.databases;
   options.host = host_name();

@@ -56,6 +56,9 @@ Status read_repository(const Place& place, const toml::table& table, Config& con
       config.state_directory = text;
     } else if (name == "staging_size") {
       HOLDFAST_ASSIGN(config.staging_size_bytes, parse_size(text));
+    } else if (name == "staging_wait") {
+      HOLDFAST_ASSIGN(const auto wait, parse_duration(text));
+      config.staging_wait = std::chrono::duration_cast<std::chrono::seconds>(wait);
     } else if (name == "networks") {
       std::istringstream list(text);
       config.default_networks.clear();
@@ -63,7 +66,7 @@ Status read_repository(const Place& place, const toml::table& table, Config& con
     } else if (name == "wal_database") {
       config.wal_database = text;
     } else {
-      return unknown_key(place, name, {"state", "staging_size", "networks", "wal_database"});
+      return unknown_key(place, name, {"state", "staging_size", "staging_wait", "networks", "wal_database"});
     }
   }
   return ok_status();
@@ -206,6 +209,10 @@ NetworkConfig& network_called(Config& config, const std::string& name) {
 Status apply_environment(const Environment& environment, Config& config) {
   if (const auto value = environment("HOLDFAST_REPOSITORY_STAGING_SIZE")) {
     HOLDFAST_ASSIGN(config.staging_size_bytes, parse_size(*value));
+  }
+  if (const auto value = environment("HOLDFAST_REPOSITORY_STAGING_WAIT")) {
+    HOLDFAST_ASSIGN(const auto wait, parse_duration(*value));
+    config.staging_wait = std::chrono::duration_cast<std::chrono::seconds>(wait);
   }
   if (const auto value = environment("HOLDFAST_CACHE_SIZE")) {
     HOLDFAST_ASSIGN(config.cache_size_bytes, parse_size(*value));

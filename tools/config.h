@@ -17,6 +17,7 @@ struct Config {
   std::string file;  ///< the file that was read; empty: none
   std::string state_directory;
   std::uint64_t staging_size_bytes = 20ULL << 30;
+  std::chrono::seconds staging_wait{600};
   std::string cache_directory;
   std::uint64_t cache_size_bytes = 10ULL << 30;
   std::vector<std::string> default_networks;  ///< of databases whose policy names none

@@ -171,7 +171,10 @@ void block_signals() {
   ::signal(SIGPIPE, SIG_IGN);
 }
 
-void raise_limits() {
+void set_limits() {
+  // No core: buffers in it would hold plaintext. (Keys are left out of it in any case.)
+  const rlimit none{0, 0};
+  (void)::setrlimit(RLIMIT_CORE, &none);
   rlimit files{};
   if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
     files.rlim_cur = files.rlim_max;
@@ -218,7 +221,7 @@ void detach_from_terminal() {
 
 Result<int> serve_here(Mounted& mounted, const SecretBytes& passphrase, StartReport report) {
   block_signals();
-  raise_limits();
+  set_limits();
   Status started = mounted.start(passphrase);
   if (!started) {
     started.keep_first(mounted.stop());

@@ -104,7 +104,9 @@ class RepositoryKeys {
   [[nodiscard]] ByteView maintenance() const noexcept { return maintenance_.view(); }
   [[nodiscard]] ByteView fingerprint() const noexcept { return fingerprint_.view(); }
   [[nodiscard]] ByteView chunker() const noexcept { return chunker_.view(); }
-  [[nodiscard]] SecretBytes head_seed(std::uint32_t slot) const;
+  /// The Ed25519 seed [32] of the mutable name of writer slot `slot` on the network that the configuration calls `network`. One name for
+  /// each network: a head has locators of its own network, and two networks of one type may share the place where names live (a DHT).
+  [[nodiscard]] SecretBytes head_seed(std::uint32_t slot, std::string_view network) const;
 
  private:
   RepositoryId repository_;

@@ -13,9 +13,10 @@ RepositoryKeys::RepositoryKeys(RepositoryId repository, ByteView repository_secr
       fingerprint_(derive_key(repository_secret, repository, "fingerprint", {})),
       chunker_(derive_key(repository_secret, repository, "chunker", {})) {}
 
-SecretBytes RepositoryKeys::head_seed(std::uint32_t slot) const {
+SecretBytes RepositoryKeys::head_seed(std::uint32_t slot, std::string_view network) const {
   Bytes context;
   ByteWriter(context).u32(slot);
+  append(context, as_bytes(network));
   return derive_key(secret_.view(), repository_, "head", context);
 }
 

@@ -57,7 +57,7 @@ std::map<std::string, std::string> HeadReader::problems() const {
 }
 
 Result<std::optional<VerifiedHead>> HeadReader::resolve(ObjectStore& store, std::uint32_t slot, const CallContext& context) {
-  const SecretBytes seed = secrets_->keys->head_seed(slot);
+  const SecretBytes seed = secrets_->keys->head_seed(slot, store.traits().name);
   auto found = store.resolve_head(secrets_->genesis.repository, slot, seed.view(), context);
   if (!found) return std::move(found).error().on_network(store.traits().name);
   if (!found->has_value()) return std::optional<VerifiedHead>();

@@ -206,7 +206,7 @@ Status Publisher::publish(Lane& lane, const CallContext& context) {
   HOLDFAST_TRY(put_missing(lane, plan, context));
   HOLDFAST_ASSIGN(const Bytes head, make_head(plan));
   const auto& secrets = *parts_.secrets;
-  const SecretBytes seed = secrets.keys->head_seed(secrets.certificate.slot);
+  const SecretBytes seed = secrets.keys->head_seed(secrets.certificate.slot, lane.store->traits().name);
   HOLDFAST_ASSIGN(const std::string locator, lane.store->publish_head(secrets.genesis.repository, secrets.certificate.slot, seed.view(), head, context));
   const std::lock_guard lock(mutex_);
   lane.published = plan.state;

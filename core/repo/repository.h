@@ -113,6 +113,7 @@ struct OpenOptions {
   Clock* clock = nullptr;
   RandomSource* random = nullptr;
   std::uint64_t staging_size_bytes = 20ULL << 30;
+  std::chrono::seconds staging_wait{600};  ///< how long full staging holds a writer back before it gets kNoSpace
   std::vector<std::string> default_networks;
   std::map<std::string, DatabasePolicy> configured_databases;
   std::string host;  ///< name of this machine in certificates and snapshot records

@@ -94,7 +94,7 @@ Status RepositoryImpl::open_stage() {
                                                                       SecretBytes::copy_of(secrets_->keys->maintenance())});
   rebuilding_source_ = make_rebuilding_source(*source_, *rebuilder_, [this] { return adopt_packs(false) && rebuilder_->is_running(); });
   pipeline_ = std::make_unique<IngestPipeline>(
-      IngestOptions{}, IngestPipeline::Parts{*stage_, *stores_.index, *journal_, *options_.clock, *options_.random, plain_cache_}, secrets_->keys->fingerprint());
+      IngestOptions{.relief_deadline = options_.staging_wait}, IngestPipeline::Parts{*stage_, *stores_.index, *journal_, *options_.clock, *options_.random, plain_cache_}, secrets_->keys->fingerprint());
   placer_ = std::make_unique<Placer>(PlacerOptions{},
                                      Placer::Parts{*stage_, *stores_.cache, *options_.networks, catalog_->view(), *rules_, *catalog_, *options_.clock, *options_.random},
                                      secrets_->keys->maintenance());

@@ -60,7 +60,7 @@ Result<std::uint32_t> free_slot(ObjectStore& store, const RepositoryKeys& keys, 
   for (std::uint32_t slot = 0; slot < kSlotMax; ++slot) {
     const bool is_taken = slot == known.slot || std::any_of(known.others.begin(), known.others.end(), [&](const OtherWriter& each) { return each.slot == slot; });
     if (is_taken) continue;
-    const SecretBytes seed = keys.head_seed(slot);
+    const SecretBytes seed = keys.head_seed(slot, store.traits().name);
     HOLDFAST_ASSIGN(const auto head, store.resolve_head(keys.repository(), slot, seed.view(), context));
     if (!head) return slot;
   }

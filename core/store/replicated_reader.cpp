@@ -244,10 +244,13 @@ std::optional<ReplicatedReader::Given> ReplicatedReader::race(const std::vector<
   // Slices, since the moments are on our clock and the condition is on the machine's.
   constexpr std::chrono::milliseconds kSlice(10);
   MonoTime hedge_at{};
+  std::size_t failures_seen = 0;
   std::unique_lock lock(shared->mutex);
   while (true) {
-    const bool late = shared->running > 0 && next < order.size() && clock_.mono_now() >= hedge_at;
-    if (hedge_at == MonoTime{} || late) {
+    // Company for one that is late; at once when the company itself has failed.
+    const bool wants_company = shared->running > 0 && (shared->failed.size() > failures_seen || clock_.mono_now() >= hedge_at);
+    failures_seen = shared->failed.size();
+    if (hedge_at == MonoTime{} || (wants_company && next < order.size())) {
       hedge_at = clock_.mono_now() + std::chrono::duration_cast<MonoTime::duration>(hedge_delay(order[next]));
       start_one();
       ++next;

@@ -248,7 +248,7 @@ TEST(RepositoryKeys, EachPurposeAndSlot_HasAKeyOfItsOwn) {
   const Bytes secret(32, 7);
   const RepositoryKeys keys(repository(), secret);
   const std::vector<std::string> all = {to_hex(keys.catalog()), to_hex(keys.maintenance()), to_hex(keys.fingerprint()), to_hex(keys.chunker()),
-                                        to_hex(keys.head_seed(0).view()), to_hex(keys.head_seed(1).view())};
+                                        to_hex(keys.head_seed(0, "ipfs").view()), to_hex(keys.head_seed(1, "ipfs").view()), to_hex(keys.head_seed(0, "ipfs1").view())};
   EXPECT_EQ(std::set<std::string>(all.begin(), all.end()).size(), all.size());
   EXPECT_EQ(all[0], to_hex(derive_key(secret, repository(), "catalog", {}).view()));
 }

@@ -4,6 +4,7 @@
 #include <sys/xattr.h>
 
 #include <filesystem>
+#include <fstream>
 #include <set>
 
 #include "tests/fs/mount_fixture.h"
@@ -167,9 +168,10 @@ TEST_F(SnapshotMount, HugeDirectory_ListsEveryNameOnce_AndKernelForgetsAll) {
   EXPECT_EQ(names_in(path("snapshots/orders/" + name)).size(), static_cast<std::size_t>(kCount));
   EXPECT_EQ(run("ls -l " + path("snapshots/orders/" + name) + " | wc -l"), std::to_string(kCount + 1) + "\n");
   EXPECT_EQ(run("ls -l " + path("live/orders") + " | wc -l"), std::to_string(kCount + 1) + "\n");
-  ASSERT_TRUE(mount->stop(false));
-  EXPECT_EQ(repository.tree("orders").total_pins(), 0U);
-  mount.reset();
+  EXPECT_GE(repository.tree("orders").total_pins(), static_cast<std::uint64_t>(kCount));
+  // Unmounting sends no FORGETs (fuse_evict_inode in Linux), so the kernel is made to forget before: every look-up that was counted is given back.
+  if (!std::ofstream("/proc/sys/vm/drop_caches").write("2", 1).flush()) GTEST_SKIP() << "NOT TESTED: dropping the kernel's caches needs root";
+  wait_until([&] { return repository.tree("orders").total_pins() == 0; });
 }
 
 TEST_F(SnapshotMount, Seekdir_ComesBackToTheSamePlace) {

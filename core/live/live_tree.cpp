@@ -110,6 +110,21 @@ LiveTree::Stats LiveTreeImpl::stats() const {
   return stats;
 }
 
+void LiveTreeImpl::mark_changed() {
+  const std::lock_guard lock(mutex_);
+  changed_since_seal_ = true;
+}
+
+Inode LiveTreeImpl::base_root() const {
+  const std::lock_guard lock(mutex_);
+  return state_.base_root();
+}
+
+TreeRoot LiveTreeImpl::base_links() const {
+  const std::lock_guard lock(mutex_);
+  return state_.links();
+}
+
 void LiveTreeImpl::set_judge(CompletenessJudge judge) {
   const std::lock_guard lock(mutex_);
   judge_ = std::move(judge);

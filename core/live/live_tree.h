@@ -185,6 +185,11 @@ class LiveTree {
     bool changed_since_seal = false;
   };
   virtual Stats stats() const = 0;
+  /// Sets Stats::changed_since_seal again: for callers whose seal became no snapshot, or who find at opening that the newest snapshot is not of this base.
+  virtual void mark_changed() = 0;
+  /// The tree as last folded, which a seal of an unchanged tree gives.
+  virtual Inode base_root() const = 0;
+  virtual TreeRoot base_links() const = 0;
 };
 
 }  // namespace holdfast

@@ -48,6 +48,9 @@ class LiveTreeImpl final : public LiveTree {
   Result<SealedTree> seal(const CompletenessJudge& judge, const CallContext& context) override;
   void set_judge(CompletenessJudge judge) override;
   Stats stats() const override;
+  void mark_changed() override;
+  Inode base_root() const override;
+  TreeRoot base_links() const override;
 
   // For OpenFile and its handles.
   [[nodiscard]] const ContentParts& content_parts() const noexcept { return content_parts_; }

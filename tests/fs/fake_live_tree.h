@@ -186,6 +186,9 @@ class FakeLiveTree final : public LiveTree {
     return Error(ErrorCode::kUnsupported, "the fake repository builds snapshots itself");
   }
   Stats stats() const override { return {}; }
+  void mark_changed() override {}
+  Inode base_root() const override { return {}; }
+  TreeRoot base_links() const override { return {}; }
 
   // What tests look at.
   struct Item {

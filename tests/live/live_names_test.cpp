@@ -308,6 +308,23 @@ TEST_F(LiveNamesTest, SealOfAnUnchangedTree_StoresNothing) {
   EXPECT_EQ(second->root, first->root);
 }
 
+TEST_F(LiveNamesTest, MarkChanged_LastsUntilTheNextSeal) {
+  make(kRoot, "f");
+  const auto first = live_->seal(nullptr, kContext);
+  ASSERT_TRUE(first);
+  EXPECT_EQ(live_->base_root(), first->root);
+  EXPECT_EQ(live_->base_links(), first->links);
+  const MonoTime last_change = live_->stats().last_change;
+  tick();
+  live_->mark_changed();
+  EXPECT_TRUE(live_->stats().changed_since_seal);
+  EXPECT_EQ(live_->stats().last_change, last_change);
+  const auto second = live_->seal(nullptr, kContext);
+  ASSERT_TRUE(second);
+  EXPECT_EQ(second->root, first->root);
+  EXPECT_FALSE(live_->stats().changed_since_seal);
+}
+
 TEST_F(LiveNamesTest, XattrsAndTimes_FollowPosix) {
   const auto f = make(kRoot, "f");
   tick();

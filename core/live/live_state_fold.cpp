@@ -94,7 +94,11 @@ LiveBase LiveState::swap_base(const FoldOutcome& outcome) {
   }
   for (const auto& file : outcome.files) {
     Node* const node = find(file.before->inode.ino);
-    if (node != nullptr && node->value == file.before) node->value = file.after;
+    if (node == nullptr || node->value != file.before) continue;
+    // Its extents are others now (a list, or one for the tail): an open file must not journal its next change as an extension of those before.
+    LiveInode fresh = *file.after;
+    fresh.content_serial = take_serial();
+    node->value = std::make_shared<const LiveInode>(std::move(fresh));
   }
   note_judgements(outcome.judgements);
   const std::unique_ptr<Memtable> folded = std::move(frozen_);
@@ -158,8 +162,13 @@ Status LiveState::extend(std::uint64_t ino, std::uint64_t keep, std::vector<Exte
   while (count < kept.extents.size() && at + kept.extents[count].size_bytes <= keep) at += kept.extents[count++].size_bytes;
   kept.extents.resize(count);
   Bytes bytes;
-  if (keep > at && value.tail && extents.empty()) {
-    bytes.assign(value.tail->begin(), value.tail->begin() + static_cast<std::ptrdiff_t>(std::min<std::uint64_t>(keep - at, value.tail->size())));
+  if (keep > at) {
+    const std::uint64_t tail_bytes = value.tail && extents.empty() ? value.tail->size() : 0;
+    if (keep - at > tail_bytes) {
+      return Error(ErrorCode::kCorrupt, "the journal extends inode " + std::to_string(ino) + " from byte " + std::to_string(keep) +
+                                            " on, and its content has no end there");
+    }
+    bytes.assign(value.tail->begin(), value.tail->begin() + static_cast<std::ptrdiff_t>(keep - at));
   }
   for (Extent& extent : extents) {
     at += extent.size_bytes;

@@ -264,6 +264,46 @@ TEST_F(LiveFilesTest, Seal_CoversWhatWasFlushedAndCountsOpenWriters) {
   EXPECT_EQ(live_->attributes(ino, kContext)->size_bytes, 2000U);
 }
 
+/// What write-back does: times first, then the bytes, then fsync; the file stays open over a seal.
+class LiveFilesAcrossSeal : public LiveFilesTest {
+ protected:
+  void crash_after_change(Bytes data, std::uint64_t offset, ByteView change) {
+    const std::uint64_t ino = make("dump");
+    auto file = open(ino);
+    ASSERT_TRUE(file->write(0, data, kContext));
+    ASSERT_TRUE(file->sync(kContext));
+    ASSERT_TRUE(live_->seal(nullptr, kContext));
+    SetAttributes times;
+    times.mtime = 77;
+    ASSERT_TRUE(live_->set_attributes(ino, times, kContext));
+    ASSERT_TRUE(file->write(offset, change, kContext));
+    ASSERT_TRUE(file->sync(kContext));
+    data.resize(std::max<std::size_t>(data.size(), offset + change.size()));
+    std::copy(change.begin(), change.end(), data.begin() + static_cast<std::ptrdiff_t>(offset));
+    live_.crash([&] { file = nullptr; });
+    EXPECT_EQ(read_all(look("dump")), data);
+    const auto sealed = live_->seal(nullptr, kContext);
+    ASSERT_TRUE(sealed);
+    EXPECT_EQ(live_.content_of(live_.walk(*sealed).at("dump")), data);
+  }
+};
+
+TEST_F(LiveFilesAcrossSeal, AppendToManyChunks_SurvivesACrash) {
+  const Bytes data = random_.bytes(100'000);
+  ASSERT_GT(cuts_of(data).size(), kExtentContentMaxCount);
+  crash_after_change(data, data.size(), random_.bytes(10'000));
+}
+
+TEST_F(LiveFilesAcrossSeal, ShortAppendToManyChunks_SurvivesACrash) { crash_after_change(random_.bytes(100'000), 100'000, random_.bytes(10)); }
+
+TEST_F(LiveFilesAcrossSeal, OverwriteInAPublishedTail_SurvivesACrash) {
+  const Bytes data = random_.bytes(3'000);
+  ASSERT_LE(cuts_of(data).size(), kExtentContentMaxCount);
+  const std::uint64_t tail_size = cuts_of(data).back();
+  ASSERT_GT(tail_size, 20U);
+  crash_after_change(data, data.size() - tail_size / 2, random_.bytes(5));
+}
+
 TEST_F(LiveFilesTest, Judgements_AreRememberedOverSealsAndRemounts) {
   const CompletenessJudge judge = [](const std::string& path, const Inode&) {
     return path == "bad" ? Completeness::kIncomplete : Completeness::kComplete;

@@ -150,7 +150,8 @@ Inode TreeBuilder::State::inode_of(const struct stat& info, const std::string& p
   inode.mtime = nanos(info.st_mtim);
   inode.ctime = nanos(info.st_ctim);
   inode.atime = inode.mtime;
-  inode.nlink = S_ISREG(info.st_mode) ? info.st_nlink : 1;
+  // Of directories the walk counts those below that are part of this backup.
+  inode.nlink = S_ISREG(info.st_mode) ? info.st_nlink : S_ISDIR(info.st_mode) ? 2 : 1;
   if (S_ISCHR(info.st_mode) || S_ISBLK(info.st_mode)) inode.rdev = info.st_rdev;
   inode.xattrs = read_xattrs(proc_path);
   return inode;
@@ -347,6 +348,7 @@ Result<Inode> TreeBuilder::State::walk(OpenFile top_descriptor, const std::strin
     const std::string done_name = level.name;
     stack.pop_back();
     if (stack.empty()) return done;
+    ++stack.back().inode.nlink;
     stack.back().edits.push_back({done_name, std::move(done)});
   }
 }
@@ -450,6 +452,7 @@ Result<SealedTree> TreeBuilder::finish(const CallContext& context) {
   }
   tree.root.ino = LiveTree::kRootIno;
   tree.root.mode = S_IFDIR | 0700U;
+  tree.root.nlink = 2 + static_cast<std::uint64_t>(std::count_if(state.top.begin(), state.top.end(), [](const auto& item) { return item.second.is_directory(); }));
   tree.root.uid = ::geteuid();
   tree.root.gid = ::getegid();
   tree.root.mtime = tree.root.ctime = tree.root.atime = state.parts.clock.wall_now();

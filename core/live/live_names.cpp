@@ -34,7 +34,8 @@ Result<LiveState::Node*> LiveTreeImpl::directory_node(std::uint64_t ino) {
 void LiveTreeImpl::touch_directory(LiveBatch& batch, std::uint64_t ino, WallNanos now, int subdirectories) {
   LiveInode value = *state_.find(ino)->value;
   value.inode.mtime = value.inode.ctime = now;
-  value.inode.nlink = static_cast<std::uint64_t>(static_cast<std::int64_t>(value.inode.nlink) + subdirectories);
+  // A base need not have counted its subdirectories (backups of trees once stored 1), and no name left is what 0 means.
+  value.inode.nlink = static_cast<std::uint64_t>(std::max<std::int64_t>(2, static_cast<std::int64_t>(value.inode.nlink) + subdirectories));
   state_.put(batch, std::move(value));
 }
 

@@ -308,6 +308,41 @@ TEST_F(LiveNamesTest, SealOfAnUnchangedTree_StoresNothing) {
   EXPECT_EQ(second->root, first->root);
 }
 
+TEST_F(LiveNamesTest, BaseThatCountedNoSubdirectories_KeepsItsDirectories) {
+  const auto inode_of = [](std::uint64_t ino, std::uint32_t mode) {
+    Inode inode;
+    inode.ino = ino;
+    inode.mode = mode;
+    inode.nlink = 1;
+    return inode;
+  };
+  const TreeEditor editor(live_.pipeline(), live_.pipeline(), 0);
+  const auto folder_of = [&](Inode inode, const std::vector<TreeEdit>& edits) {
+    const auto root = editor.apply(std::nullopt, edits, kContext);
+    EXPECT_TRUE(root && *root);
+    inode.content = DirectoryContent{**root};
+    return inode;
+  };
+  const Inode d = folder_of(inode_of(10, 0040755), {{"a", inode_of(11, 0040755)}, {"b", inode_of(12, 0040755)}, {"f", inode_of(13, 0100644)}});
+  const Inode root = folder_of(inode_of(kRoot, 0040755), {{"d", d}, {"x", inode_of(14, 0040755)}, {"y", inode_of(15, 0040755)}});
+  const auto opened = LiveTree::open(LiveFixture::default_options(), {live_.pipeline(), live_.pipeline(), live_.journal(), live_.clock(), live_.gear()},
+                                     root, std::nullopt, 20);
+  ASSERT_TRUE(opened);
+  LiveTree& tree = **opened;
+
+  ASSERT_TRUE(tree.lookup(kRoot, "d", kContext));
+  for (const char* name : {"a", "b"}) ASSERT_TRUE(tree.remove_directory(10, name, kContext)) << name;
+  for (const char* name : {"x", "y"}) ASSERT_TRUE(tree.remove_directory(kRoot, name, kContext)) << name;
+  EXPECT_TRUE(tree.lookup(kRoot, "d", kContext));
+  EXPECT_TRUE(tree.lookup(10, "f", kContext));
+  EXPECT_EQ(name_refusal(tree.remove_directory(kRoot, "d", kContext).error()), NameRefusal::kNotEmpty);
+  const auto sealed = tree.seal(nullptr, kContext);
+  ASSERT_TRUE(sealed);
+  const auto found = live_.walk(*sealed);
+  EXPECT_EQ(found.size(), 2U);
+  EXPECT_TRUE(found.contains("d/f"));
+}
+
 TEST_F(LiveNamesTest, MarkChanged_LastsUntilTheNextSeal) {
   make(kRoot, "f");
   const auto first = live_->seal(nullptr, kContext);

@@ -163,6 +163,7 @@ class RepositoryImpl final : public Repository {
   std::mutex background_mutex_;
   std::condition_variable_any background_wake_;
   bool is_closed_ = false;
+  bool is_started_ = false;  ///< start() succeeded; set before anybody else has the object
   std::jthread seal_thread_;
   std::jthread care_thread_;
   std::jthread refresh_thread_;

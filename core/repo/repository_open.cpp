@@ -57,6 +57,7 @@ Status RepositoryImpl::start(std::unique_ptr<StateLock> lock, Keyring ring, Repo
   HOLDFAST_TRY(take_over());
   HOLDFAST_TRY(take_configuration());
   start_background();
+  is_started_ = true;
   return ok_status();
 }
 
@@ -185,7 +186,8 @@ Status RepositoryImpl::close() {
   for (auto* thread : {&seal_thread_, &care_thread_, &refresh_thread_}) {
     if (thread->joinable()) thread->join();
   }
-  if (!publisher_) return ok_status();  // never got so far
+  // What did not open whole must not speak for the state: a checkpoint would say half of it and delete the journal that has the rest.
+  if (!is_started_) return ok_status();
   rebuilder_->stop();
   Status status = pipeline_->commit();
   if (status) status.keep_first(checkpoint());

@@ -195,6 +195,27 @@ TEST(Repository, ConfiguredPolicy_IsTakenAndKept) {
   EXPECT_EQ(machine.open().policy("orders").value(), policy);
 }
 
+TEST(Repository, FailedOpening_LeavesTheJournalAsItIs) {
+  Machine machine(two_sites());
+  machine.init();
+  const Bytes content = SeededRandom(15).bytes(200'000);
+  Repository& repository = machine.open();
+  for (const std::string name : {"invoices", "orders"}) {
+    EXPECT_OK(repository.create_database(name, {}, 0, 0));
+    write_file(repository, name, "a.sql", content);
+  }
+  machine.close();
+  // The opening stops at the first database: its rules can't be written.
+  std::filesystem::remove(machine.state() + "/domains");
+  std::filesystem::create_directory(machine.state() + "/domains.new");
+  const auto failed = Repository::open(machine.options(), as_bytes(Machine::kPassphrase));
+  ASSERT_FALSE(failed.has_value());
+  std::filesystem::remove(machine.state() + "/domains.new");
+  machine.open();
+  ASSERT_EQ(machine.repository().database_names(), (std::vector<std::string>{"invoices", "orders"}));
+  for (const std::string name : {"invoices", "orders"}) EXPECT_EQ(read_live(machine.repository(), name, "a.sql").value(), content);
+}
+
 TEST(Repository, LostView_IsFoldedAgain) {
   Machine machine(two_sites());
   machine.init();

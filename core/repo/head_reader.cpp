@@ -41,6 +41,38 @@ Result<std::vector<SignedEntry>> fetch_entries(ObjectReader& store, const Verifi
   return out;
 }
 
+Result<std::uint32_t> find_free_slot(const NetworkSet& networks, const std::string& needed, const RepositoryKeys& keys, const std::set<std::uint32_t>& taken,
+                                     const WriterId& own, const CallContext& context) {
+  std::vector<std::shared_ptr<ObjectStore>> asked;
+  for (const auto& store : networks.all()) {
+    if (store->traits().has_mutable_names) asked.push_back(store);
+  }
+  const auto is_taken_on = [&](ObjectStore& store, std::uint32_t slot) -> Result<bool> {
+    const SecretBytes seed = keys.head_seed(slot, store.traits().name);
+    HOLDFAST_ASSIGN(const auto found, store.resolve_head(keys.repository(), slot, seed.view(), context));
+    if (!found) return false;
+    const auto head = decode_head(*found);
+    return !head || head->head.log.writer != own;
+  };
+  for (std::uint32_t slot = 0; slot < kSlotMax; ++slot) {
+    bool is_taken = taken.contains(slot);
+    for (std::size_t i = 0; i < asked.size() && !is_taken;) {
+      const std::string& name = asked[i]->traits().name;
+      auto there = is_taken_on(*asked[i], slot);
+      if (there) {
+        is_taken = *there;
+        ++i;
+        continue;
+      }
+      if (name == needed) return std::move(there).error().on_network(name);
+      log_warning(name + " can't be asked which slots are taken: " + there.error().message());
+      asked.erase(asked.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+    if (!is_taken) return slot;
+  }
+  return Error(ErrorCode::kConflict, "all slots for writers are taken");
+}
+
 void HeadReader::note(const std::string& network, std::string problem) {
   const std::lock_guard lock(mutex_);
   if (problem.empty()) {
@@ -92,14 +124,15 @@ bool HeadReader::refresh(const CallContext& context) {
 
 Result<bool> HeadReader::refresh_from(ObjectStore& store, const CallContext& context) {
   const std::lock_guard refreshing(refresh_mutex_);
-  std::uint32_t highest = secrets_->certificate.slot;
+  const std::uint32_t own_slot = catalog_.slot();
+  std::uint32_t highest = own_slot;
   for (const auto& writer : catalog_.view().writers()) highest = std::max(highest, writer.slot);
   bool learnt = false;
   std::string problem;
   Status first_error;
   bool any = false;
   for (std::uint32_t slot = 0; slot <= kSlotMax; ++slot) {
-    if (slot == secrets_->certificate.slot) continue;
+    if (slot == own_slot) continue;
     auto head = resolve(store, slot, context);
     if (!head) {
       problem = head.error().message();
@@ -112,6 +145,7 @@ Result<bool> HeadReader::refresh_from(ObjectStore& store, const CallContext& con
       continue;
     }
     any = true;
+    if ((*head)->head.log.writer == secrets_->writer) continue;  // from before the slot was changed
     for (const auto& other : (*head)->head.others) highest = std::max(highest, std::min(other.slot, kSlotMax));
     auto taken = take(store, **head, context, learnt);
     if (!taken) {
@@ -163,24 +197,43 @@ Status HeadReader::take_key_tables(ObjectStore& store, const VerifiedHead& head,
   return ok_status();
 }
 
-Status HeadReader::check_own(ObjectStore& store, const CallContext& context) {
-  HOLDFAST_ASSIGN(const auto head, resolve(store, secrets_->certificate.slot, context));
-  if (!head) return ok_status();
-  if (head->head.log.writer != secrets_->writer) {
-    return Error(ErrorCode::kConflict, "slot " + std::to_string(secrets_->certificate.slot) + " belongs to another writer (" + head->head.log.writer.hex() +
-                                           "): connect this machine again")
-        .on_network(store.traits().name);
+Result<HeadReader::OwnHead> HeadReader::check_own(ObjectStore& store, const RepositoryCatalog::OwnState& published, const CallContext& context) {
+  OwnHead out{catalog_.slot(), false};
+  HOLDFAST_ASSIGN(auto head, resolve(store, out.slot, context));
+  if (head && head->head.log.writer != secrets_->writer) {
+    HOLDFAST_TRY(leave_slot(store, out.slot, head->head.log.writer, context));
+    out.slot = catalog_.slot();
+    HOLDFAST_ASSIGN(head, resolve(store, out.slot, context));
+    if (head && head->head.log.writer != secrets_->writer) {
+      return Error(ErrorCode::kUnavailable, "slot " + std::to_string(out.slot) + " was taken by another writer meanwhile").on_network(store.traits().name);
+    }
   }
+  if (!head) return out;
+  out.is_there = true;
+  const LogState shown{head->head.log_size, head->head.merkle_root};
+  if (head->head.log == published.log && shown == published.state) return out;
   const auto own = catalog_.own_state();
   if (head->head.log.incarnation == own.log.incarnation) {
     if (head->head.log_size <= own.state.size) {
       HOLDFAST_ASSIGN(const Digest root, catalog_.known_root(own.log, head->head.log_size));
-      if (root == head->head.merkle_root) return ok_status();
+      if (root == head->head.merkle_root) return out;
     }
   } else if (catalog_.is_own_incarnation(head->head.log.incarnation)) {
-    return ok_status();  // an earlier one of this very folder: all of it was repeated in the present one
+    return out;  // an earlier one of this very folder: all of it was repeated in the present one
   }
-  return adopt_ahead(store, *head, context);
+  HOLDFAST_TRY(adopt_ahead(store, *head, context));
+  return out;
+}
+
+/// Two machines that joined at once, or over networks that did not show them to each other, have one slot: who finds the other's head there goes to another one.
+Status HeadReader::leave_slot(ObjectStore& store, std::uint32_t slot, const WriterId& other, const CallContext& context) {
+  const std::lock_guard moving(slot_mutex_);
+  if (catalog_.slot() != slot) return ok_status();  // another network's thread was faster
+  std::set<std::uint32_t> taken{slot};
+  for (const auto& writer : catalog_.view().writers()) taken.insert(writer.slot);
+  HOLDFAST_ASSIGN(const std::uint32_t next, find_free_slot(networks_, store.traits().name, *secrets_->keys, taken, secrets_->writer, context));
+  log_warning(store.traits().name + ": slot " + std::to_string(slot) + " belongs to another writer (" + other.hex() + "): this machine goes on in slot " + std::to_string(next));
+  return catalog_.move_to_slot(next);
 }
 
 Status HeadReader::adopt_ahead(ObjectStore& store, const VerifiedHead& head, const CallContext& context) {

@@ -4,6 +4,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 
 #include "core/repo/repository_catalog.h"
 
@@ -14,6 +15,11 @@ Result<Bytes> fetch_meta(ObjectReader& store, const MetaObject& meta, const Call
 
 /// The segments that `head` names from entry `first` on, with every signature checked. Errors: kCorrupt, kPermissionDenied; those of the network.
 Result<std::vector<SignedEntry>> fetch_entries(ObjectReader& store, const VerifiedHead& head, std::uint64_t first, const CallContext& context);
+
+/// The lowest slot that is not in `taken` and where no network shows a head (of another writer than `own`, which may have been there before). Networks that can't be
+/// asked are passed over with a warning, `needed` is not. Errors: those of `needed`; kConflict when all slots are taken.
+Result<std::uint32_t> find_free_slot(const NetworkSet& networks, const std::string& needed, const RepositoryKeys& keys, const std::set<std::uint32_t>& taken,
+                                     const WriterId& own, const CallContext& context);
 
 /// Reads other writers' heads from networks and brings this machine's copies of their logs up to date. Safe from any thread.
 class HeadReader {
@@ -30,9 +36,14 @@ class HeadReader {
   /// The head in `slot` of this repository, verified; nullopt when there is none. Errors: kCorrupt, kPermissionDenied (another repository's root), the network's.
   Result<std::optional<VerifiedHead>> resolve(ObjectStore& store, std::uint32_t slot, const CallContext& context);
 
+  struct OwnHead {
+    std::uint32_t slot = 0;  ///< that was looked at
+    bool is_there = false;
+  };
   /// Compares what `store` shows in the own slot with the own log: a log that is ahead of it, or that this state folder did not write, begins a new incarnation.
-  /// Errors: of the network (nothing may be published there then).
-  Status check_own(ObjectStore& store, const CallContext& context);
+  /// Where another writer stands in the slot, this one is certified for a free slot and looks there. A head of just `published` is known to be good.
+  /// Errors: of the network (nothing may be published there then); kPermissionDenied when the slot is another writer's and there is no vault here.
+  Result<OwnHead> check_own(ObjectStore& store, const RepositoryCatalog::OwnState& published, const CallContext& context);
 
   /// For people, by network; empty when all is well.
   [[nodiscard]] std::map<std::string, std::string> problems() const;
@@ -40,6 +51,7 @@ class HeadReader {
  private:
   Status take(ObjectStore& store, const VerifiedHead& head, const CallContext& context, bool& learnt);
   Status take_key_tables(ObjectStore& store, const VerifiedHead& head, const CallContext& context);
+  Status leave_slot(ObjectStore& store, std::uint32_t slot, const WriterId& other, const CallContext& context);
   Status adopt_ahead(ObjectStore& store, const VerifiedHead& head, const CallContext& context);
   void note(const std::string& network, std::string problem);
 
@@ -51,6 +63,7 @@ class HeadReader {
   std::map<std::pair<std::string, std::uint32_t>, WallNanos> newest_;  // of the heads that each network has shown
   std::map<Digest, bool> tables_taken_;
   std::mutex refresh_mutex_;  // one refresh at a time; held over networks, so nobody else takes it
+  std::mutex slot_mutex_;     // one change of the slot at a time; held over networks too
 };
 
 }  // namespace holdfast

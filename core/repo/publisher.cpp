@@ -184,12 +184,12 @@ Result<Bytes> Publisher::make_head(const MetaPlan& plan) const {
   const auto& secrets = *parts_.secrets;
   Head head;
   head.log = plan.state.log;
-  head.slot = secrets.certificate.slot;
+  head.slot = plan.state.slot;
   head.log_size = plan.state.state.size;
   head.merkle_root = plan.state.state.merkle_root;
   head.time = parts_.clock.wall_now();
   head.genesis = secrets.genesis_bytes;
-  head.certificate = secrets.certificate_bytes;
+  head.certificate = plan.state.certificate;
   head.metas = plan.metas;
   head.others = parts_.catalog.others();
   Bytes out = encode_head(head, secrets.writer_seed.view());
@@ -198,28 +198,41 @@ Result<Bytes> Publisher::make_head(const MetaPlan& plan) const {
 }
 
 Status Publisher::publish(Lane& lane, const CallContext& context) {
-  if (!lane.checked) {
-    HOLDFAST_TRY(parts_.heads.check_own(*lane.store, context));
-    lane.checked = true;
-  }
+  const auto published = [&] {
+    const std::lock_guard lock(mutex_);
+    return lane.published;
+  }();
+  HOLDFAST_ASSIGN(const HeadReader::OwnHead before, parts_.heads.check_own(*lane.store, published, context));
   MetaPlan plan = this->plan();
+  if (plan.state.slot != before.slot) return Error(ErrorCode::kUnavailable, "this writer's slot was changed meanwhile");
   HOLDFAST_TRY(put_missing(lane, plan, context));
   HOLDFAST_ASSIGN(const Bytes head, make_head(plan));
   const auto& secrets = *parts_.secrets;
-  const SecretBytes seed = secrets.keys->head_seed(secrets.certificate.slot, lane.store->traits().name);
-  HOLDFAST_ASSIGN(const std::string locator, lane.store->publish_head(secrets.genesis.repository, secrets.certificate.slot, seed.view(), head, context));
+  const std::uint32_t slot = plan.state.slot;
+  const SecretBytes seed = secrets.keys->head_seed(slot, lane.store->traits().name);
+  HOLDFAST_ASSIGN(const std::string locator, lane.store->publish_head(secrets.genesis.repository, slot, seed.view(), head, context));
+  if (!lane.checked) {
+    // Another machine may have found the slot free at the same moment.
+    HOLDFAST_ASSIGN(const HeadReader::OwnHead after, parts_.heads.check_own(*lane.store, plan.state, context));
+    if (after.slot != slot) return Error(ErrorCode::kUnavailable, "slot " + std::to_string(slot) + " was taken by another writer meanwhile");
+    lane.checked = true;
+  }
   const std::lock_guard lock(mutex_);
   lane.published = plan.state;
   lane.locator = locator;
   return ok_status();
 }
 
-Status Publisher::flush(std::size_t count, const CallContext& context) {
+Status Publisher::flush(std::size_t count, const CallContext& context, const std::string& network) {
   const auto wanted = parts_.catalog.own_state();
   std::unique_lock lock(mutex_);
-  count = std::min(count, lanes_.size());
-  std::vector<std::uint64_t> attempts;
+  std::vector<Lane*> lanes;
   for (auto& lane : lanes_) {
+    if (network.empty() || lane->store->traits().name == network) lanes.push_back(lane.get());
+  }
+  count = std::min(count, lanes.size());
+  std::vector<std::uint64_t> attempts;
+  for (Lane* lane : lanes) {
     lane->dirty = lane->dirty || lane->published != wanted;
     ++lane->retries_asked;
     attempts.push_back(lane->attempts);
@@ -230,14 +243,14 @@ Status Publisher::flush(std::size_t count, const CallContext& context) {
     // A longer log of the same or a later incarnation has all of it.
     return lane.published.state.size > 0 && (lane.published.log != wanted.log || (lane.published.state.size >= wanted.state.size && lane.published.key_count >= wanted.key_count));
   };
-  const auto done = [&] { return static_cast<std::size_t>(std::count_if(lanes_.begin(), lanes_.end(), [&](const auto& lane) { return shows(*lane); })); };
+  const auto done = [&] { return static_cast<std::size_t>(std::count_if(lanes.begin(), lanes.end(), [&](const Lane* lane) { return shows(*lane); })); };
   // A lane that failed in an attempt that began after this call is not waited for.
   const auto hopeless = [&] {
     std::size_t failed = 0;
-    for (std::size_t i = 0; i < lanes_.size(); ++i) {
-      if (!shows(*lanes_[i]) && lanes_[i]->failures > 0 && lanes_[i]->attempts >= attempts[i] + 2) ++failed;
+    for (std::size_t i = 0; i < lanes.size(); ++i) {
+      if (!shows(*lanes[i]) && lanes[i]->failures > 0 && lanes[i]->attempts >= attempts[i] + 2) ++failed;
     }
-    return done() + (lanes_.size() - done() - failed) < count;
+    return done() + (lanes.size() - done() - failed) < count;
   };
   Status result;
   while (done() < count) {
@@ -249,7 +262,7 @@ Status Publisher::flush(std::size_t count, const CallContext& context) {
   --urgent_;
   if (result.has_value()) return result;
   std::string missing;
-  for (const auto& lane : lanes_) {
+  for (const Lane* lane : lanes) {
     if (!shows(*lane)) missing += "; " + lane->store->traits().name + ": " + (lane->last_error.empty() ? "not done" : lane->last_error);
   }
   return Error(result.error().code(), result.error().message() + missing);

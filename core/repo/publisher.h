@@ -21,7 +21,7 @@ struct MetaPlan {
 std::vector<std::uint64_t> merge_runs(std::vector<std::uint64_t> counts, std::uint64_t total);
 
 /// Brings the catalog to the networks: log segments, key tables and keyring, then the signed head. Each network with mutable names has a thread of its own, so a slow or
-/// failing one holds up no other; failures are tried again with growing pauses. Nothing is published on a network before the head that is there was looked at.
+/// failing one holds up no other; failures are tried again with growing pauses. Before each head the one that is there is looked at: nobody else's is overwritten.
 /// Safe from any thread.
 class Publisher {
  public:
@@ -42,10 +42,11 @@ class Publisher {
   /// There is something new; it goes out within about two seconds.
   void poke();
 
-  /// Publishes now and waits until at least `count` networks (all of them when it is larger) show everything that is in the log by now.
+  /// Publishes now and waits until at least `count` networks (all of them when it is larger; only `network` where one is named) show everything that is in the log
+  /// by now.
   /// Errors: kDeadlineExceeded and kCancelled, naming the networks that miss and why; kUnavailable when as many have failed meanwhile that `count` can't be reached at
   /// once (they are tried again in the background).
-  Status flush(std::size_t count, const CallContext& context);
+  Status flush(std::size_t count, const CallContext& context, const std::string& network = {});
 
   struct NetworkState {
     std::string network;

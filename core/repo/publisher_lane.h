@@ -20,7 +20,7 @@ struct Place {
 struct Publisher::Lane {
   std::shared_ptr<ObjectStore> store;  ///< constant
   std::map<PlaceKey, Place> places;    ///< the lane's own thread only
-  bool checked = false;                ///< the lane's own thread only
+  bool checked = false;                ///< the first head of this run was seen to stand; the lane's own thread only
   bool dirty = false;
   std::uint32_t failures = 0;
   std::uint64_t attempts = 0;

@@ -32,6 +32,7 @@ Bytes key_frame(const KeyTableEntry& entry) {
 Result<std::unique_ptr<RepositoryCatalog>> RepositoryCatalog::open(Parts parts, RepositoryIdentity identity) {
   std::unique_ptr<RepositoryCatalog> out(new RepositoryCatalog(std::move(parts), std::move(identity)));
   const auto& secrets = *out->parts_.secrets;
+  out->slot_ = secrets.certificate.slot;
   HOLDFAST_TRY(make_folder(out->parts_.paths.log()));
   HOLDFAST_ASSIGN(out->own_, OwnLog::open(out->parts_.paths.log(), secrets.log_of(out->identity_.incarnation), secrets.keys->catalog(),
                                           secrets.writer_seed.view(), out->parts_.random));
@@ -50,7 +51,7 @@ Result<std::unique_ptr<RepositoryCatalog>> RepositoryCatalog::open(Parts parts, 
 
 Status RepositoryCatalog::begin_log(OwnLog& log, const std::vector<LogEntry>& carried) {
   if (log.file().state().size > 0) return ok_status();
-  IncarnationEntry first{parts_.secrets->certificate_bytes, {}};
+  IncarnationEntry first{identity_.certificate, {}};
   if (view_ != nullptr) {
     for (const auto& writer : view_->writers()) first.seen.push_back({writer.id, writer.log.size, writer.log.merkle_root});
   }
@@ -157,7 +158,33 @@ Status RepositoryCatalog::placed(const StagedPack& pack, const NetworkCopy& copy
 
 RepositoryCatalog::OwnState RepositoryCatalog::own_state() const {
   const std::lock_guard lock(mutex_);
-  return {own_->file().log(), own_->file().state(), key_files_.at(parts_.secrets->writer).file->count()};
+  return {own_->file().log(), own_->file().state(), key_files_.at(parts_.secrets->writer).file->count(), slot_, identity_.certificate};
+}
+
+std::uint32_t RepositoryCatalog::slot() const {
+  const std::lock_guard lock(mutex_);
+  return slot_;
+}
+
+Status RepositoryCatalog::move_to_slot(std::uint32_t slot) {
+  const auto& secrets = *parts_.secrets;
+  if (secrets.root_seed.empty()) {
+    return Error(ErrorCode::kPermissionDenied, "this machine has no vault to certify itself for another slot: connect it again");
+  }
+  Certificate certificate = secrets.certificate;
+  certificate.slot = slot;
+  certificate.issued = parts_.clock.wall_now();
+  {
+    const std::lock_guard lock(mutex_);
+    RepositoryIdentity next = identity_;
+    next.certificate = encode_certificate(certificate, secrets.root_seed.view());
+    HOLDFAST_TRY(replace_file(parts_.paths.identity(), encode_identity(next)));
+    identity_ = std::move(next);
+    slot_ = slot;
+  }
+  ++changes_;
+  if (on_append_) on_append_();
+  return ok_status();
 }
 
 Result<std::vector<SignedEntry>> RepositoryCatalog::read_own(const LogIdentity& log, std::uint64_t first, std::uint64_t count) const {

@@ -38,14 +38,21 @@ class RepositoryCatalog final : public PlacementLog {
   [[nodiscard]] CatalogView& view() noexcept { return *view_; }
   [[nodiscard]] const CatalogView& view() const noexcept { return *view_; }
 
-  /// What there is to publish.
+  /// What there is to publish, and where.
   struct OwnState {
     LogIdentity log;
     LogState state;
     std::uint64_t key_count = 0;
+    std::uint32_t slot = 0;
+    Bytes certificate;  ///< for that slot
     friend bool operator==(const OwnState&, const OwnState&) = default;
   };
   [[nodiscard]] OwnState own_state() const;
+  /// The slot that this writer's heads stand in.
+  [[nodiscard]] std::uint32_t slot() const;
+  /// Certifies this writer for `slot` from now on, durable at return; calls what on_append() was given. Errors: kPermissionDenied where the state folder has no
+  /// vault; kNoSpace, kInternal: the old slot stays.
+  Status move_to_slot(std::uint32_t slot);
   /// Of the log `log`, which must still be the own one: kConflict otherwise.
   Result<std::vector<SignedEntry>> read_own(const LogIdentity& log, std::uint64_t first, std::uint64_t count) const;
   Result<std::vector<KeyTableEntry>> read_own_keys(std::uint64_t first, std::uint64_t count) const;
@@ -68,7 +75,7 @@ class RepositoryCatalog final : public PlacementLog {
   /// Whether `id` is the current or an ended incarnation of this state folder.
   [[nodiscard]] bool is_own_incarnation(const IncarnationId& id) const;
 
-  /// Called after each append, from the appending thread, outside all locks.
+  /// Called after each append and each change of the slot, from the thread that did it, outside all locks.
   void on_append(std::function<void()> call) { on_append_ = std::move(call); }
   /// Grows with every append, whatever it says.
   [[nodiscard]] std::uint64_t changes() const noexcept { return changes_.load(); }
@@ -86,6 +93,7 @@ class RepositoryCatalog final : public PlacementLog {
   Parts parts_;
   mutable std::mutex mutex_;  // taken before the view's; held over the log's disk, never over a network
   RepositoryIdentity identity_;
+  std::uint32_t slot_ = 0;  // that of identity_.certificate
   std::shared_ptr<OwnLog> own_;
   std::map<IncarnationId, std::unique_ptr<LogFile>> other_logs_;
   struct KeyFile {

@@ -30,6 +30,9 @@ class RepositoryImpl final : public Repository {
   explicit RepositoryImpl(const OpenOptions& options) : options_(options), paths_{options.state_directory} {}
   ~RepositoryImpl() override;
 
+  /// Publishes a head on `network` now, so that the slot of a new writer is taken before anybody else looks for one. Errors: those of Publisher::flush.
+  Status claim_slot(const std::string& network, const CallContext& context) { return publisher_->flush(1, context, network); }
+
   /// What open() does once the keyring is unlocked.
   Status start(std::unique_ptr<StateLock> lock, Keyring ring, RepositoryIdentity identity);
 

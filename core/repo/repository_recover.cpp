@@ -9,7 +9,7 @@ namespace holdfast {
 namespace {
 
 constexpr auto kReadTimeout = std::chrono::seconds(600);
-constexpr std::uint32_t kSlotMax = 4096;
+constexpr auto kClaimTimeout = std::chrono::seconds(300);
 
 /// What `<state>/takeover` says: "recover NETWORK" or "connect NETWORK".
 constexpr std::string_view kRecoverWord = "recover ";
@@ -53,18 +53,6 @@ Result<Keyring> fetch_keyring(ObjectStore& store, const VerifiedHead& head, Byte
     return ring;
   }
   return Error(ErrorCode::kNotFound, "the head names no keyring");
-}
-
-/// The lowest slot that no head on the network stands in.
-Result<std::uint32_t> free_slot(ObjectStore& store, const RepositoryKeys& keys, const Head& known, const CallContext& context) {
-  for (std::uint32_t slot = 0; slot < kSlotMax; ++slot) {
-    const bool is_taken = slot == known.slot || std::any_of(known.others.begin(), known.others.end(), [&](const OtherWriter& each) { return each.slot == slot; });
-    if (is_taken) continue;
-    const SecretBytes seed = keys.head_seed(slot, store.traits().name);
-    HOLDFAST_ASSIGN(const auto head, store.resolve_head(keys.repository(), slot, seed.view(), context));
-    if (!head) return slot;
-  }
-  return Error(ErrorCode::kConflict, "all slots for writers are taken");
 }
 
 /// A ring for this machine, with a new writer's secrets in it.
@@ -117,10 +105,15 @@ Result<std::unique_ptr<Repository>> Repository::recover(const OpenOptions& optio
       return Error(ErrorCode::kWrongKey, "the keyring opened, but not the vault that certifies a new writer");
     }
     const RepositoryKeys keys(head.genesis.repository, fetched.secret(Compartment::kRepository));
-    HOLDFAST_ASSIGN(const std::uint32_t slot, free_slot(*store, keys, head.head, context));
+    std::set<std::uint32_t> taken{head.head.slot};
+    for (const auto& other : head.head.others) taken.insert(other.slot);
+    HOLDFAST_ASSIGN(const std::uint32_t slot, find_free_slot(*options.networks, what.network, keys, taken, WriterId(), context));
     HOLDFAST_TRY(write_state(options, what, head, fetched, keyring_object, passphrase, slot));
   }
-  return open(options, passphrase);
+  HOLDFAST_ASSIGN(auto repository, open(options, passphrase));
+  const auto claimed = static_cast<RepositoryImpl&>(*repository).claim_slot(what.network, with_timeout(CallContext::unbounded(), *options.clock, kClaimTimeout));
+  if (!claimed) log_warning("the first head of this machine could not be published yet: " + claimed.error().message());
+  return repository;
 }
 
 /// Ends a recovery: reads the catalog from the network, and makes this writer's databases (none for connect). Repeated by the next opening when it is cut off.

@@ -36,7 +36,6 @@ Result<std::shared_ptr<const RepositorySecrets>> RepositorySecrets::from(const K
   }
   out->genesis_bytes = identity.genesis;
   HOLDFAST_ASSIGN(out->genesis, decode_genesis(identity.genesis));
-  out->certificate_bytes = identity.certificate;
   HOLDFAST_ASSIGN(out->certificate, decode_certificate(identity.certificate, out->genesis));
   out->writer = writer_id_of(out->certificate.writer_key);
   if (ring.repository() != out->genesis.repository) {

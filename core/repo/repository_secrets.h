@@ -15,8 +15,7 @@ namespace holdfast {
 struct RepositorySecrets {
   Bytes genesis_bytes;
   Genesis genesis;
-  Bytes certificate_bytes;
-  Certificate certificate;
+  Certificate certificate;  ///< when the folder was opened; RepositoryCatalog has the one for the present slot
   WriterId writer;
   std::unique_ptr<RepositoryKeys> keys;
   SecretBytes writer_seed;

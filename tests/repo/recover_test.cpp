@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "core/catalog/head.h"
 #include "tests/repo/repository_fixture.h"
 
 namespace holdfast {
@@ -129,6 +130,78 @@ TEST(Connect, TwoWriters_SeeEachOthersSnapshots) {
   ASSERT_TRUE(read.has_value()) << read.error().message();
   EXPECT_EQ(*read, content);
   EXPECT_EQ(first.repository().database_names(), std::vector<std::string>{"orders"});
+}
+
+std::shared_ptr<NetworkSet> only(const NetworkSet& networks, const std::string& name) {
+  return std::make_shared<NetworkSet>(std::vector<std::shared_ptr<ObjectStore>>{networks.find(name)});
+}
+
+/// Who stands in a slot of a network.
+std::optional<WriterId> writer_in(const NetworkSet& networks, const std::string& name, const RepositoryId& repository, std::uint32_t slot) {
+  const auto head = networks.find(name)->resolve_head(repository, slot, Bytes(32), CallContext::unbounded());
+  EXPECT_TRUE(head.has_value());
+  if (!head || !*head) return std::nullopt;
+  const auto decoded = decode_head(**head);
+  EXPECT_TRUE(decoded.has_value());
+  return decoded ? std::optional(decoded->head.log.writer) : std::nullopt;
+}
+
+TEST(Connect, SlotIsTakenWhenItReturns) {
+  const auto networks = two_sites();
+  Machine first(networks, "db1");
+  const auto backup = back_up(first);
+  Machine second(networks, "db2");
+  ASSERT_TRUE(second.recover(backup.sheet, "alpha", true).has_value());
+  const auto in_one = writer_in(*networks, "alpha", backup.sheet.repository, 1);
+  ASSERT_TRUE(in_one.has_value());
+  second.close();
+  Machine third(networks, "db3");
+  ASSERT_TRUE(third.recover(backup.sheet, "alpha", true).has_value());
+  EXPECT_EQ(writer_in(*networks, "alpha", backup.sheet.repository, 1), in_one);
+  EXPECT_TRUE(writer_in(*networks, "alpha", backup.sheet.repository, 2).has_value());
+}
+
+TEST(Connect, SlotTakenOnAnotherNetwork_IsPassedOver) {
+  const auto networks = two_sites();
+  Machine first(networks, "db1");
+  const auto backup = back_up(first);
+  Machine second(only(*networks, "beta"), "db2");
+  ASSERT_TRUE(second.recover(backup.sheet, "beta", true).has_value());
+  const auto in_one = writer_in(*networks, "beta", backup.sheet.repository, 1);
+  Machine third(networks, "db3");
+  ASSERT_TRUE(third.recover(backup.sheet, "alpha", true).has_value());
+  EXPECT_FALSE(writer_in(*networks, "alpha", backup.sheet.repository, 1).has_value());
+  EXPECT_TRUE(writer_in(*networks, "alpha", backup.sheet.repository, 2).has_value());
+  EXPECT_EQ(writer_in(*networks, "beta", backup.sheet.repository, 1), in_one);
+}
+
+TEST(Connect, TwoWritersOfOneSlot_TheLaterOneMovesAndNothingIsLost) {
+  const auto networks = two_sites();
+  Machine first(networks, "db1");
+  const auto backup = back_up(first);
+  first.close();
+  // Neither can see the other, so both take slot 1.
+  Machine second(only(*networks, "alpha"), "db2");
+  ASSERT_TRUE(second.recover(backup.sheet, "alpha", true).has_value());
+  second.close();
+  Machine third(only(*networks, "beta"), "db3");
+  ASSERT_TRUE(third.recover(backup.sheet, "beta", true).has_value());
+  third.close();
+  for (auto* machine : {&second, &third}) {
+    machine->use_networks(networks);
+    Repository& repository = machine->open();
+    const std::string name = machine == &second ? "second" : "third";
+    ASSERT_TRUE(repository.create_database(name, {}, 0, 0).has_value());
+    write_file(repository, name, "a", SeededRandom(51).bytes(50'000));
+    seal(repository, name);
+    const auto settled = repository.settle(true, testing::patient());
+    ASSERT_TRUE(settled.has_value()) << settled.error().message();
+  }
+  second.close();
+  third.close();
+  first.open();
+  while (first.repository().snapshots("second").empty() || first.repository().snapshots("third").empty()) std::this_thread::yield();
+  EXPECT_EQ(first.repository().snapshots("orders").size(), 2U);
 }
 
 TEST(Incarnation, RolledBackStateFolder_KeepsWhatThePublishedLogSays) {

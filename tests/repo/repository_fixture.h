@@ -84,6 +84,8 @@ class Machine {
     repository_.reset();
   }
   void forget_view() { view_.reset(); }
+  /// From the next opening on.
+  void use_networks(std::shared_ptr<NetworkSet> networks) { networks_ = std::move(networks); }
   void use_clock(Clock& clock) { clock_ = &clock; }
   void configure(const std::string& name, DatabasePolicy policy) { databases_[name] = std::move(policy); }
 

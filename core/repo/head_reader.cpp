@@ -212,15 +212,12 @@ Result<HeadReader::OwnHead> HeadReader::check_own(ObjectStore& store, const Repo
   out.is_there = true;
   const LogState shown{head->head.log_size, head->head.merkle_root};
   if (head->head.log == published.log && shown == published.state) return out;
-  const auto own = catalog_.own_state();
-  if (head->head.log.incarnation == own.log.incarnation) {
-    if (head->head.log_size <= own.state.size) {
-      HOLDFAST_ASSIGN(const Digest root, catalog_.known_root(own.log, head->head.log_size));
-      if (root == head->head.merkle_root) return out;
-    }
-  } else if (catalog_.is_own_incarnation(head->head.log.incarnation)) {
-    return out;  // an earlier one of this very folder: all of it was repeated in the present one
+  {
+    const std::lock_guard lock(mutex_);
+    if (adopted_.contains({head->head.log.incarnation, shown.merkle_root})) return out;
   }
+  HOLDFAST_ASSIGN(const bool is_covered, catalog_.covers(head->head.log, shown));
+  if (is_covered) return out;
   HOLDFAST_TRY(adopt_ahead(store, *head, context));
   return out;
 }
@@ -242,14 +239,11 @@ Status HeadReader::adopt_ahead(ObjectStore& store, const VerifiedHead& head, con
   MerkleAccumulator tree;
   for (const auto& entry : entries) tree.add(merkle_leaf_hash(entry.sealed));
   if (tree.root() != head.head.merkle_root) return Error(ErrorCode::kCorrupt, "the segments of a head do not give its tree").on_network(store.traits().name);
-  const LogCipher cipher(head.head.log, secrets_->keys->catalog());
-  std::vector<LogEntry> plain;
-  for (std::uint64_t i = 0; i < entries.size(); ++i) {
-    HOLDFAST_ASSIGN(auto entry, cipher.open(i, entries[i].sealed));
-    plain.push_back(std::move(entry));
-  }
   HOLDFAST_TRY(take_key_tables(store, head, context));
-  return catalog_.start_incarnation(plain);
+  HOLDFAST_TRY(catalog_.start_incarnation(head, entries));
+  const std::lock_guard lock(mutex_);
+  adopted_.emplace(head.head.log.incarnation, head.head.merkle_root);
+  return ok_status();
 }
 
 }  // namespace holdfast

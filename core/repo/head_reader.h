@@ -62,6 +62,7 @@ class HeadReader {
   std::map<std::string, std::string> problems_;
   std::map<std::pair<std::string, std::uint32_t>, WallNanos> newest_;  // of the heads that each network has shown
   std::map<Digest, bool> tables_taken_;
+  std::set<std::pair<IncarnationId, Digest>> adopted_;  // states of own logs, by their roots, that the own log repeats
   std::mutex refresh_mutex_;  // one refresh at a time; held over networks, so nobody else takes it
   std::mutex slot_mutex_;     // one change of the slot at a time; held over networks too
 };

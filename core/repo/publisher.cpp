@@ -239,9 +239,11 @@ Status Publisher::flush(std::size_t count, const CallContext& context, const std
   }
   ++urgent_;
   wake_.notify_all();
+  auto present = wanted;
   const auto shows = [&](const Lane& lane) {
-    // A longer log of the same or a later incarnation has all of it.
-    return lane.published.state.size > 0 && (lane.published.log != wanted.log || (lane.published.state.size >= wanted.state.size && lane.published.key_count >= wanted.key_count));
+    // The same log, longer, has all of it, and so has the present incarnation when another one began meanwhile; one that ended has not.
+    if (lane.published.state.size == 0 || lane.published.slot != present.slot || lane.published.key_count < wanted.key_count) return false;
+    return lane.published.log == wanted.log ? lane.published.state.size >= wanted.state.size : lane.published.log == present.log;
   };
   const auto done = [&] { return static_cast<std::size_t>(std::count_if(lanes.begin(), lanes.end(), [&](const Lane* lane) { return shows(*lane); })); };
   // A lane that failed in an attempt that began after this call is not waited for.
@@ -253,7 +255,9 @@ Status Publisher::flush(std::size_t count, const CallContext& context, const std
     return done() + (lanes.size() - done() - failed) < count;
   };
   Status result;
-  while (done() < count) {
+  while (true) {
+    present = parts_.catalog.own_state();
+    if (done() >= count) break;
     if (hopeless()) result = Error(ErrorCode::kUnavailable, "the catalog is not published everywhere yet");
     if (result) result = check_context(context, parts_.clock, "waiting for the catalog to be published");
     if (!result) break;

@@ -21,6 +21,11 @@ Result<KeyTableEntry> decode_key_frame(ByteView payload) {
   return entry;
 }
 
+/// What speaks of one incarnation of a log and is not carried into the next one.
+bool is_of_incarnation(const LogEntry& entry) {
+  return std::holds_alternative<IncarnationEntry>(entry.body) || std::holds_alternative<CheckpointEntry>(entry.body);
+}
+
 Bytes key_frame(const KeyTableEntry& entry) {
   Bytes out;
   encode_key_table_entry(entry, out);
@@ -285,17 +290,9 @@ Result<std::vector<LogEntry>> RepositoryCatalog::plain_entries(const OwnLog& log
   return out;
 }
 
-Status RepositoryCatalog::start_incarnation(const std::vector<LogEntry>& ahead) {
-  const std::lock_guard lock(mutex_);
-  HOLDFAST_ASSIGN(std::vector<LogEntry> carried, plain_entries(*own_));
-  std::set<Bytes> present;
-  for (const auto& entry : carried) present.insert(encode_log_entry(entry));
-  for (const auto& entry : ahead) {
-    if (present.insert(encode_log_entry(entry)).second) carried.push_back(entry);
-  }
-  std::erase_if(carried, [](const LogEntry& entry) {
-    return std::holds_alternative<IncarnationEntry>(entry.body) || std::holds_alternative<CheckpointEntry>(entry.body);
-  });
+/// Goes over to a new own log that begins with `carried`. The present one stays as it is on the disk.
+Status RepositoryCatalog::begin_incarnation(std::vector<LogEntry> carried) {
+  std::erase_if(carried, is_of_incarnation);
   RepositoryIdentity next = identity_;
   next.earlier.push_back(identity_.incarnation);
   HOLDFAST_TRY(parts_.random.fill(next.incarnation.mutable_view()));
@@ -306,14 +303,54 @@ Status RepositoryCatalog::start_incarnation(const std::vector<LogEntry>& ahead) 
   HOLDFAST_TRY(replace_file(parts_.paths.identity(), encode_identity(next)));
   identity_ = std::move(next);
   own_ = std::move(log);
+  return ok_status();
+}
+
+/// Keeps what was carried on of ended logs beside the others, so that it is known again when a network that lags behind shows it.
+Status RepositoryCatalog::keep_ended(const LogIdentity& ended, const VerifiedHead& published, std::span<const SignedEntry> entries) {
+  HOLDFAST_TRY(other_log(ended));
+  HOLDFAST_ASSIGN(LogFile * log, other_log(published.head.log));
+  const std::uint64_t here = log->state().size;
+  if (here < entries.size()) {
+    const auto added = log->append_checked(entries.subspan(here), {published.head.log_size, published.head.merkle_root});
+    // Two machines went on with one log: its file can't hold both ends, the new incarnation does.
+    if (!added && added.error().code() != ErrorCode::kConflict) return added;
+  }
+  return view_->fold_file(LogCipher(published.head.log, parts_.secrets->keys->catalog()), *log);
+}
+
+Status RepositoryCatalog::start_incarnation(const VerifiedHead& published, std::span<const SignedEntry> entries) {
+  const LogCipher cipher(published.head.log, parts_.secrets->keys->catalog());
+  {
+    const std::lock_guard lock(mutex_);
+    HOLDFAST_ASSIGN(std::vector<LogEntry> carried, plain_entries(*own_));
+    std::set<Bytes> present;
+    for (const auto& entry : carried) present.insert(encode_log_entry(entry));
+    // One incarnation can't go on in two ways; another one need not be repeated when nothing in it is new.
+    bool is_new = published.head.log.incarnation == identity_.incarnation;
+    for (std::uint64_t i = 0; i < entries.size(); ++i) {
+      HOLDFAST_ASSIGN(auto entry, cipher.open(i, entries[i].sealed));
+      if (is_of_incarnation(entry) || !present.insert(encode_log_entry(entry)).second) continue;
+      is_new = true;
+      carried.push_back(std::move(entry));
+    }
+    if (!is_new) return ok_status();
+    const LogIdentity ended = own_->file().log();
+    HOLDFAST_TRY(begin_incarnation(std::move(carried)));
+    const auto kept = keep_ended(ended, published, entries);
+    if (!kept) log_warning("keeping the ended log: " + kept.error().message());
+    HOLDFAST_TRY(view_->fold_file(own_->cipher(), own_->file()));
+  }
   ++changes_;
-  HOLDFAST_TRY(view_->fold_file(own_->cipher(), own_->file()));
+  if (on_append_) on_append_();
   return open_fields();
 }
 
-bool RepositoryCatalog::is_own_incarnation(const IncarnationId& id) const {
-  const std::lock_guard lock(mutex_);
-  return id == identity_.incarnation || std::find(identity_.earlier.begin(), identity_.earlier.end(), id) != identity_.earlier.end();
+Result<bool> RepositoryCatalog::covers(const LogIdentity& log, const LogState& state) {
+  HOLDFAST_ASSIGN(const LogState here, known(log));
+  if (here.size <= state.size) return here == state;
+  HOLDFAST_ASSIGN(const Digest root, known_root(log, state.size));
+  return root == state.merkle_root;
 }
 
 }  // namespace holdfast

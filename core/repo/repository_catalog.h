@@ -69,13 +69,14 @@ class RepositoryCatalog final : public PlacementLog {
   /// Opens private fields of snapshots whose keys have come.
   Status open_fields();
 
+  /// Whether the own log has all that a log of this writer said up to `state`: it is the present one, or one that ended and whose copy here, all of which was
+  /// repeated, reached so far.
+  Result<bool> covers(const LogIdentity& log, const LogState& state);
   /// The published log of this writer says more than, or other things than, this state folder: starts a new incarnation that repeats all entries of the own
-  /// log and `ahead`, the plain entries of the published one. Errors: kNoSpace, kInternal: the old incarnation goes on.
-  Status start_incarnation(const std::vector<LogEntry>& ahead);
-  /// Whether `id` is the current or an ended incarnation of this state folder.
-  [[nodiscard]] bool is_own_incarnation(const IncarnationId& id) const;
+  /// log and those of the published one, and calls what on_append() was given; none begins where an ended one says nothing new. Errors: kCorrupt (nothing was said then); kNoSpace, kInternal: the old incarnation goes on.
+  Status start_incarnation(const VerifiedHead& published, std::span<const SignedEntry> entries);
 
-  /// Called after each append and each change of the slot, from the thread that did it, outside all locks.
+  /// Called after each append and each change of incarnation or slot, from the thread that did it, outside all locks.
   void on_append(std::function<void()> call) { on_append_ = std::move(call); }
   /// Grows with every append, whatever it says.
   [[nodiscard]] std::uint64_t changes() const noexcept { return changes_.load(); }
@@ -89,6 +90,8 @@ class RepositoryCatalog final : public PlacementLog {
   Status fold_all();
   Result<LogFile*> other_log(const LogIdentity& log);
   Result<std::vector<LogEntry>> plain_entries(const OwnLog& log) const;
+  Status begin_incarnation(std::vector<LogEntry> carried);
+  Status keep_ended(const LogIdentity& ended, const VerifiedHead& published, std::span<const SignedEntry> entries);
 
   Parts parts_;
   mutable std::mutex mutex_;  // taken before the view's; held over the log's disk, never over a network

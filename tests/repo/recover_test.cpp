@@ -237,6 +237,66 @@ TEST(Incarnation, RolledBackStateFolder_KeepsWhatThePublishedLogSays) {
   EXPECT_EQ(read_file(machine.repository(), lost, "a").value(), content);
 }
 
+std::optional<Head> own_head(ObjectStore& store, const RepositoryId& repository) {
+  const auto bytes = store.resolve_head(repository, 0, Bytes(32), CallContext::unbounded());
+  if (!bytes || !*bytes) return std::nullopt;
+  auto head = decode_head(**bytes);
+  EXPECT_TRUE(head.has_value());
+  return head ? std::optional(std::move(head->head)) : std::nullopt;
+}
+
+TEST(Incarnation, RolledBackBehindANetworkThatLags_LosesNothingOfTheOther) {
+  const auto plain = two_sites();
+  const auto alpha = std::make_shared<FaultyStore>(plain->find("alpha"), system_clock(), 61);
+  const auto beta = std::make_shared<FaultyStore>(plain->find("beta"), system_clock(), 62);
+  Machine machine(std::make_shared<NetworkSet>(std::vector<std::shared_ptr<ObjectStore>>{alpha, beta}));
+  const auto sheet = machine.init();
+  DatabasePolicy policy;
+  policy.networks = {"beta"};  // one network's head is enough to be safe
+  policy.write_quorum = 1;
+  std::vector<SnapshotId> ids;
+  const auto back_up_again = [&] {
+    write_file(machine.repository(), "orders", "a", SeededRandom(70 + ids.size()).bytes(50'000));
+    ids.push_back(seal(machine.repository(), "orders").snapshot.id);
+    const auto settled = machine.repository().settle(true, testing::patient());
+    ASSERT_TRUE(settled.has_value()) << settled.error().message();
+  };
+  const auto size_on = [&](ObjectStore& store) { return own_head(store, sheet.repository).value().log_size; };
+  machine.open();
+  ASSERT_TRUE(machine.repository().create_database("orders", policy, 0, 0).has_value());
+  back_up_again();
+  machine.close();
+  const std::string copy = machine.state() + ".copy";
+  std::filesystem::copy(machine.state(), copy, std::filesystem::copy_options::recursive);
+  machine.open();
+  back_up_again();
+  while (size_on(*alpha) != size_on(*beta)) std::this_thread::yield();
+  alpha->always(StoreVerb::kPublishHead, {});
+  back_up_again();
+  machine.close();
+  ASSERT_LT(size_on(*plain->find("alpha")), size_on(*plain->find("beta")));
+  // The machine is rolled back and asks alpha first.
+  std::filesystem::remove_all(machine.state());
+  std::filesystem::rename(copy, machine.state());
+  machine.forget_view();
+  alpha->clear();
+  beta->always(StoreVerb::kResolveHead, {});
+  const auto before = own_head(*alpha, sheet.repository)->log.incarnation;
+  machine.open();
+  while (own_head(*alpha, sheet.repository)->log.incarnation == before) std::this_thread::yield();
+  beta->clear();
+  while (own_head(*plain->find("beta"), sheet.repository)->log.incarnation == before) ASSERT_TRUE(machine.repository().settle(true, testing::patient()).has_value());
+  machine.close();
+  Machine other(only(*plain, "beta"), "db2");
+  const auto recovered = other.recover(sheet, "beta");
+  ASSERT_TRUE(recovered.has_value()) << recovered.error().message();
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const auto read = read_file(**recovered, ids[i], "a");
+    ASSERT_TRUE(read.has_value()) << i << ": " << read.error().message();
+    EXPECT_EQ(*read, SeededRandom(70 + i).bytes(50'000));
+  }
+}
+
 /// A state folder as kill -9 leaves it: copied while the repository works.
 TEST(Crash, StateCopiedAtAnyMoment_OpensWithEverySealedSnapshot) {
   for (int round = 0; round < 6; ++round) {

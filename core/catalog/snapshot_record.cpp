@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/catalog/snapshot_record.h"
 
+#include <algorithm>
+
 #include "core/catalog/signing.h"
 #include "core/crypto/hash.h"
 #include "core/format/byte_writer.h"
@@ -11,6 +13,7 @@ namespace {
 
 constexpr std::uint8_t kRecordVersion = 1;
 constexpr std::size_t kIncompletePathsMax = 100;
+constexpr std::size_t kTagsMax = 4096;
 constexpr std::uint8_t kIdPrefix = 0x04;
 
 /// The record up to and without its private part; `id` as given (zeros where it is not known yet).
@@ -61,6 +64,24 @@ ChunkId root_node_of(const SnapshotFields& fields) {
 
 }  // namespace
 
+/// What a reader would refuse must never be sealed: nobody could open the snapshot.
+Status check_snapshot_fields(const SnapshotFields& fields) {
+  const auto is_long = [](const std::string& text) { return text.size() > kCatalogTextMaxBytes; };
+  const auto refuse = [](std::string_view what) {
+    return Error(ErrorCode::kInvalidArgument, std::string(what) + " has more than " + std::to_string(kCatalogTextMaxBytes) + " bytes: a snapshot can't hold it");
+  };
+  if (is_long(fields.database)) return refuse("the database's name");
+  if (is_long(fields.label)) return refuse("the label");
+  if (is_long(fields.strategy)) return refuse("the strategy");
+  if (is_long(fields.host)) return refuse("the host's name");
+  if (is_long(fields.program)) return refuse("the program's name");
+  if (std::any_of(fields.tags.begin(), fields.tags.end(), is_long)) return refuse("a tag");
+  if (std::any_of(fields.incomplete_paths.begin(), fields.incomplete_paths.end(), is_long)) return refuse("a path of an incomplete file");
+  if (fields.tags.size() > kTagsMax) return Error(ErrorCode::kInvalidArgument, "more than " + std::to_string(kTagsMax) + " tags");
+  if (fields.incomplete_paths.size() > kIncompletePathsMax) return Error(ErrorCode::kInvalidArgument, "more than " + std::to_string(kIncompletePathsMax) + " incomplete paths");
+  return ok_status();
+}
+
 Bytes encode_snapshot_fields(const SnapshotFields& fields) {
   Bytes out;
   ByteWriter writer(out);
@@ -81,7 +102,7 @@ Result<SnapshotFields> decode_snapshot_fields(ByteView bytes) {
   HOLDFAST_ASSIGN(fields.database, decode_text(in));
   HOLDFAST_ASSIGN(fields.label, decode_text(in));
   HOLDFAST_ASSIGN(fields.strategy, decode_text(in));
-  HOLDFAST_ASSIGN(fields.tags, decode_texts(in, kCatalogTextMaxBytes));
+  HOLDFAST_ASSIGN(fields.tags, decode_texts(in, kTagsMax));
   HOLDFAST_ASSIGN(fields.root, decode_inode(in));
   if (!fields.root.is_directory()) return in.corrupt("a root that is no directory");
   HOLDFAST_ASSIGN(const std::uint8_t has_links, in.u8());
@@ -102,6 +123,7 @@ Result<Bytes> encode_snapshot_record(SnapshotRecord& record, const SnapshotField
   if (record.completeness == Completeness::kNotApplicable) {
     return Error(ErrorCode::kInvalidArgument, "a snapshot without a completeness");
   }
+  HOLDFAST_TRY(check_snapshot_fields(fields));
   record.key = key_id_of(snapshot_key);
   const Bytes aad = encode_open_part(record, SnapshotId{});
   HOLDFAST_ASSIGN(record.private_box, seal_box(snapshot_key, aad, encode_snapshot_fields(fields), random));

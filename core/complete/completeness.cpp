@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/complete/completeness.h"
 
+#include <algorithm>
+#include <array>
+
 #include "core/complete/checks.h"
 #include "core/complete/pg_archive.h"
 
@@ -94,11 +97,19 @@ bool begins(std::string_view head, std::string_view magic, std::size_t min_bytes
   return head.size() >= min_bytes && magic.starts_with(head);
 }
 
+/// No dump and no archive under such a name is ever empty: what failed before its first byte leaves this behind.
+bool is_named_as_dump(std::string_view name) {
+  constexpr std::array<std::string_view, 14> kEndings{".sql", ".dump", ".pgdump", ".rdb", ".bak", ".gz", ".tgz", ".zst", ".lz4", ".bz2", ".xz", ".tar", ".zip", ".archive"};
+  std::string lower(name);
+  std::transform(lower.begin(), lower.end(), lower.begin(), [](char letter) { return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter - 'A' + 'a') : letter; });
+  return std::any_of(kEndings.begin(), kEndings.end(), [&](std::string_view ending) { return lower.ends_with(ending); });
+}
+
 }  // namespace
 
 Result<CompletenessVerdict> check_completeness(const DumpInput& input) {
   RandomBytes& bytes = input.bytes;
-  if (bytes.size() == 0) return verdict(Completeness::kUnchecked, "", "the file is empty");
+  if (bytes.size() == 0) return verdict(is_named_as_dump(input.name) ? Completeness::kIncomplete : Completeness::kUnchecked, "", "the file is empty");
   HOLDFAST_ASSIGN(const Bytes head, read_range(bytes, 0, std::min<std::uint64_t>(bytes.size(), StreamEnds::kHeadBytes)));
   const std::string_view text = as_text(head);
   if (begins(text, kPgMagic, 4)) return judge_pg_archive(input, head);

@@ -43,7 +43,7 @@ struct CompletenessVerdict {
 
 /// Recognises the type of a dump by its content and checks it as far as the format allows (design §6): an end that only looks right is
 /// not enough. Plain dumps cost their first and last KiB; archives, zstd and LZ4 the headers on the way to their end; gzip and RDB all
-/// bytes. Unknown types and empty files are unchecked. Bytes that contradict their own format are incomplete.
+/// bytes. Unknown types and empty files are unchecked; an empty file that is named as a dump (".sql", ".gz") is incomplete. Bytes that contradict their own format are incomplete.
 /// Errors: those of reading; never for what the bytes say.
 Result<CompletenessVerdict> check_completeness(const DumpInput& input);
 

@@ -180,12 +180,12 @@ Status LiveTreeImpl::fold(const CompletenessJudge& wanted_judge, bool is_seal, S
   {
     const std::lock_guard lock(mutex_);
     judge = wanted_judge ? wanted_judge : judge_;
-    for (const OpenFile* file : open_writers_) sealed.open_writers += file->has_unpublished() ? 1U : 0U;
+    const bool has_unpublished = note_open_writers(is_seal, sealed);
     had_changed = changed_since_seal_;
     LiveBatch batch;
     frozen = state_.begin_fold(batch);
     if (!batch.empty()) journal_.append(batch.payload(options_.database));
-    if (is_seal) changed_since_seal_ = sealed.open_writers > 0;
+    if (is_seal) changed_since_seal_ = has_unpublished;
     base_root = state_.base_root();
     links = state_.links();
     if (frozen == nullptr) {
@@ -207,6 +207,23 @@ Status LiveTreeImpl::fold(const CompletenessJudge& wanted_judge, bool is_seal, S
   fold_changed_.notify_all();
   describe(sealed, static_cast<bool>(judge));
   return ok_status();
+}
+
+/// mutex_ held. Whether any of them has more than a seal can take now.
+bool LiveTreeImpl::note_open_writers(bool is_seal, SealedTree& sealed) const {
+  bool has_unpublished = false;
+  for (OpenFile* file : open_writers_) {
+    const LiveState::Node* node = state_.find(file->ino());
+    if (node == nullptr || node->is_orphan()) continue;
+    ++sealed.open_writers;
+    has_unpublished = has_unpublished || file->has_unpublished();
+    if (is_seal) file->set_open_at_seal();
+    if (sealed.open_paths.size() == kIncompletePathsMax) continue;
+    std::string path = node->parent == 0 ? "inode " + std::to_string(file->ino()) : node->name;
+    for (node = state_.find(node->parent); node != nullptr && node->parent != 0; node = state_.find(node->parent)) path = node->name + "/" + path;
+    sealed.open_paths.push_back(std::move(path));
+  }
+  return has_unpublished;
 }
 
 /// mutex_ held.

@@ -144,7 +144,11 @@ void LiveTreeImpl::writer_opened(OpenFile& file) {
 
 void LiveTreeImpl::writer_closed(OpenFile& file) {
   const std::lock_guard lock(mutex_);
-  if (file.remove_writer()) open_writers_.erase(&file);
+  if (!file.remove_writer()) return;
+  open_writers_.erase(&file);
+  if (!file.take_open_at_seal()) return;
+  changed_since_seal_ = true;
+  last_change_ = clock_.mono_now();
 }
 
 /// mutex_ held.

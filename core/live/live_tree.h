@@ -85,7 +85,8 @@ class LiveFile {
 struct SealedTree {
   Inode root;       ///< content: empty or DirectoryContent
   TreeRoot links;   ///< the link table
-  std::uint64_t open_writers = 0;               ///< files that were open for writing with unflushed data
+  std::uint64_t open_writers = 0;               ///< files with a name that were open for writing, whether flushed or not
+  std::vector<std::string> open_paths;          ///< theirs; at most 100
   std::vector<std::string> incomplete_paths;    ///< at most 100
   Completeness completeness = Completeness::kUnchecked;
 };

@@ -84,6 +84,7 @@ class LiveTreeImpl final : public LiveTree {
   /// fold_mutex_ held.
   Status fold(const CompletenessJudge& judge, bool is_seal, SealedTree& sealed, const CallContext& context);
   void describe(SealedTree& sealed, bool has_judge) const;
+  bool note_open_writers(bool is_seal, SealedTree& sealed) const;
 
   const LiveTreeOptions options_;
   ChunkSource& source_;

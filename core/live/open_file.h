@@ -32,6 +32,10 @@ class OpenFile {
   /// Whether it was the last one.
   bool remove_writer() noexcept { return --writers_ == 0; }
   [[nodiscard]] bool has_writer() const noexcept { return writers_ > 0; }
+  /// A seal took the file while it was open for writing: once it is closed there is something to seal, changed or not.
+  void set_open_at_seal() noexcept { open_at_seal_ = true; }
+  /// Whether that was so since it was asked last.
+  bool take_open_at_seal() noexcept { return open_at_seal_.exchange(false); }
 
   /// Puts what is not published yet over an inode's attributes.
   void overlay(LiveAttributes& attributes) const;
@@ -55,6 +59,7 @@ class OpenFile {
   bool loose_ = false;  ///< published with a tail, or with more extents than a closed file has
   std::atomic<bool> unpublished_{false};
   std::atomic<int> writers_{0};
+  std::atomic<bool> open_at_seal_{false};
   mutable std::mutex attributes_mutex_;
   Times times_;
 };

@@ -28,6 +28,7 @@ struct Database {
   WallNanos last_scheduled = 0;    ///< the schedule's moment that was sealed last, or when the database was opened
   MonoTime sealed_at{};
   MonoTime waiting_since{};        ///< a scheduled seal waits for open writers since then
+  MonoTime seal_not_before{};      ///< in the background, after one that failed
 };
 
 /// A kDatabase journal record: `u8` 10 ‖ database id [16] ‖ `u32` uid ‖ `u32` gid ‖ text policy (policy_text.h, with the name).

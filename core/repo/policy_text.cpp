@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/repo/policy_text.h"
 
+#include <algorithm>
 #include <charconv>
 
+#include "core/catalog/genesis.h"
 #include "core/repo/cron.h"
 
 namespace holdfast {
@@ -170,6 +172,9 @@ Status check_policy(const DatabasePolicy& policy) {
   }
   if (policy.seal_after_idle.count() < 0 || policy.seal_wait.count() < 0 || policy.max_age.count() < 0) {
     return Error(ErrorCode::kInvalidArgument, "seal_after_idle, seal_wait and max_age are not negative");
+  }
+  if (std::any_of(policy.tags.begin(), policy.tags.end(), [](const auto& tag) { return tag.size() > kCatalogTextMaxBytes; })) {
+    return Error(ErrorCode::kInvalidArgument, "a tag has at most " + std::to_string(kCatalogTextMaxBytes) + " bytes");
   }
   if (policy.mode > 07777) return Error(ErrorCode::kInvalidArgument, "mode has permission bits only");
   if (policy.zstd_level < 1 || policy.zstd_level > 19) return Error(ErrorCode::kInvalidArgument, "zstd_level is 1 to 19");

@@ -12,8 +12,10 @@ constexpr auto kRefreshEvery = 10min;
 constexpr auto kRefreshWhenListed = 30s;
 constexpr auto kRefreshTimeout = 300s;
 constexpr std::uint64_t kJournalMaxBytes = 64ULL << 20;
+constexpr auto kCommitEvery = 5s;  // what was closed and not synced is lost with the process no longer than this
 constexpr auto kClosePacksAfter = 10s;          // a snapshot is uploaded soon after it was sealed
 constexpr auto kClosePacksAfterRealtime = 60s;  // at an rpo of seconds, packs would otherwise be tiny
+constexpr auto kSealAgainAfter = 10s;           // a seal that failed
 constexpr auto kRealtimeRpo = 5s;               // until the policy says it (design §1)
 
 }  // namespace
@@ -24,6 +26,7 @@ std::optional<RepositoryImpl::DueSeal> RepositoryImpl::due_seal(Database& databa
   const MonoTime now = options_.clock->mono_now();
   const WallNanos wall = options_.clock->wall_now();
   const std::lock_guard lock(database.mutex);
+  if (now < database.seal_not_before) return std::nullopt;
   const auto& policy = database.policy;
   if (policy.strategy == "realtime") {
     return stats.changed_since_seal && now - stats.last_change >= 1s && now - database.sealed_at >= kRealtimeRpo ? std::optional(DueSeal{}) : std::nullopt;
@@ -35,10 +38,11 @@ std::optional<RepositoryImpl::DueSeal> RepositoryImpl::due_seal(Database& databa
       if (database.waiting_since == MonoTime{}) database.waiting_since = now;
       const bool waited_enough = now - database.waiting_since >= policy.seal_wait;
       if (stats.open_for_writing > 0 && !waited_enough) return std::nullopt;
+      if (stats.changed_since_seal) return DueSeal{stats.open_for_writing > 0, wall};
+      // The newest snapshot says all there is.
       database.last_scheduled = wall;
       database.waiting_since = {};
-      if (!stats.changed_since_seal) return std::nullopt;  // the newest snapshot says all there is
-      return DueSeal{stats.open_for_writing > 0};
+      return std::nullopt;
     }
   }
   const bool is_quiet = stats.open_for_writing == 0 && now - stats.last_change >= policy.seal_after_idle;
@@ -60,7 +64,13 @@ void RepositoryImpl::run_seals(const std::stop_token& stop) {
       const auto sealed = seal_locked(*database, options, context);
       const std::lock_guard lock(database->mutex);
       database->sealed_at = options_.clock->mono_now();
-      if (!sealed && !stop.stop_requested()) log_error("sealing " + database->name + ": " + sealed.error().message());
+      if (!sealed) {
+        database->seal_not_before = database->sealed_at + kSealAgainAfter;
+        if (!stop.stop_requested()) log_error("sealing " + database->name + ": " + sealed.error().message());
+      } else if (due->scheduled != 0) {
+        database->last_scheduled = due->scheduled;
+        database->waiting_since = {};
+      }
     }
   }
 }
@@ -72,11 +82,24 @@ bool RepositoryImpl::pause(std::chrono::milliseconds time, const std::stop_token
   return !is_closed_ && !stop.stop_requested();
 }
 
+/// Files that were closed and never synced are queued only: a local filesystem loses them to a power loss, but not to the end of a process.
+void RepositoryImpl::commit_now_and_then(CommitCare& care, MonoTime now) {
+  const Journal::Position next = journal_->next_position();
+  if (next == care.position || now - care.at < kCommitEvery) return;
+  care.at = now;
+  const auto committed = pipeline_->commit();
+  if (committed) care.position = next;
+  // A journal that failed once fails for ever: said once.
+  if (!committed && !std::exchange(care.has_failed, true)) log_error("committing what was closed: " + committed.error().message());
+}
+
 void RepositoryImpl::run_care(const std::stop_token& stop) {
   MonoTime close_at{};
   std::uint64_t seen = 0;
+  CommitCare commits;
   while (pause(kTick, stop)) {
     const MonoTime now = options_.clock->mono_now();
+    commit_now_and_then(commits, now);
     if (close_packs_soon_.exchange(false) && close_at == MonoTime{}) {
       const bool realtime = all_realtime();
       close_at = now + (realtime ? kClosePacksAfterRealtime : kClosePacksAfter);

@@ -91,9 +91,11 @@ class RepositoryImpl final : public Repository {
   friend Result<InitResult> publish_first_head(RepositoryImpl& repository, const CallContext& context);
 
   // Sealing.
+  Status check_options(const Database& database, const SealOptions& options) const;
   Status check_label(const Database& database, const std::string& label) const;
   Result<SealResult> publish_sealed(Database& database, const SealedTree& tree, const SealOptions& options, MonoTime began);
   Result<SealResult> seal_locked(Database& database, const SealOptions& options, const CallContext& context);
+  void wait_for_releases(const Database& database, const CallContext& context);
   CompletenessJudge judge_of(Database& database);
   void judge_folders(Database& database, SealedTree& tree);
   WallNanos next_time(const DatabaseId& id) const;
@@ -111,8 +113,15 @@ class RepositoryImpl final : public Repository {
   void run_refresh(const std::stop_token& stop);
   bool wait_for_refresh(const std::stop_token& stop);
   struct DueSeal {
-    bool incomplete = false;  ///< files are still open for writing, and the wait for them is over
+    bool incomplete = false;   ///< files are still open for writing, and the wait for them is over
+    WallNanos scheduled = 0;   ///< by the schedule: done up to here once it has succeeded
   };
+  struct CommitCare {
+    Journal::Position position = 0;  ///< all before it is durable
+    MonoTime at{};
+    bool has_failed = false;
+  };
+  void commit_now_and_then(CommitCare& care, MonoTime now);
   std::optional<DueSeal> due_seal(Database& database);
   bool pause(std::chrono::milliseconds time, const std::stop_token& stop);
   bool all_realtime() const;
@@ -122,6 +131,7 @@ class RepositoryImpl final : public Repository {
   Status checkpoint();
   Status state_safety();
   std::vector<StatusReport::Network> network_states();
+  Result<VerifyReport::Snapshot> unopened_snapshot(const SnapshotId& id, const Error& error) const;
   static std::string escape_label(const std::string& text);
 
   const OpenOptions options_;

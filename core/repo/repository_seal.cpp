@@ -8,6 +8,8 @@ namespace {
 
 constexpr std::string_view kProgramVersion = "holdfast 0.1.0";
 constexpr std::size_t kLabelMaxBytes = 255;
+constexpr std::chrono::milliseconds kReleasePause{10};
+constexpr int kReleaseAttempts = 100;  // a second
 
 ChunkId node_of(const TreeRoot& root) { return root ? root->ref.id : ChunkId{}; }
 
@@ -17,6 +19,13 @@ TreeRoot directory_of(const Inode& root) {
 }
 
 }  // namespace
+
+Status RepositoryImpl::check_options(const Database& database, const SealOptions& options) const {
+  for (const auto& tag : options.tags) {
+    if (tag.size() > kCatalogTextMaxBytes) return Error(ErrorCode::kInvalidArgument, "a tag has at most " + std::to_string(kCatalogTextMaxBytes) + " bytes");
+  }
+  return check_label(database, options.label);
+}
 
 Status RepositoryImpl::check_label(const Database& database, const std::string& label) const {
   if (label.empty()) return ok_status();
@@ -49,9 +58,17 @@ Result<SealResult> RepositoryImpl::seal(const std::string& name, const SealOptio
   return seal_locked(*database, options, context);
 }
 
+/// close(2) returns before the kernel tells a filesystem that the file is closed: this word is given a moment to come, so that what was closed just
+/// before a seal isn't taken for open.
+void RepositoryImpl::wait_for_releases(const Database& database, const CallContext& context) {
+  for (int i = 0; i < kReleaseAttempts && database.live->stats().open_for_writing > 0; ++i) {
+    if (context.stop.stop_requested() || !pause(kReleasePause, context.stop)) return;
+  }
+}
+
 Result<SealResult> RepositoryImpl::seal_locked(Database& database, const SealOptions& options, const CallContext& context) {
   const MonoTime began = options_.clock->mono_now();
-  HOLDFAST_TRY(check_label(database, options.label));
+  HOLDFAST_TRY(check_options(database, options));
   if (!options.even_if_unchanged && !database.live->stats().changed_since_seal) {
     const auto current = list();
     const auto found = current->by_database.find(database.name);
@@ -61,7 +78,17 @@ Result<SealResult> RepositoryImpl::seal_locked(Database& database, const SealOpt
       return same;
     }
   }
+  const bool is_realtime = [&] {
+    const std::lock_guard lock(database.mutex);
+    return database.policy.strategy == "realtime";
+  }();
+  if (!is_realtime && !options.forced_incomplete) wait_for_releases(database, context);
   HOLDFAST_ASSIGN(SealedTree tree, database.live->seal(judge_of(database), context));
+  // Half a dump is in no condition to be latest; a recovery point of a database that is always open is what realtime is for.
+  if (!is_realtime && tree.open_writers > 0) {
+    tree.completeness = Completeness::kIncomplete;
+    tree.incomplete_paths.insert(tree.incomplete_paths.begin(), tree.open_paths.begin(), tree.open_paths.end());
+  }
   judge_folders(database, tree);
   return publish_sealed(database, tree, options, began);
 }
@@ -71,7 +98,7 @@ Result<SealResult> RepositoryImpl::publish_tree(const std::string& name, const S
   HOLDFAST_TRY(check_context(context, *options_.clock, "making a snapshot"));
   HOLDFAST_ASSIGN(const auto database, find(name));
   const std::lock_guard sealing(database->sealing);
-  HOLDFAST_TRY(check_label(*database, options.label));
+  HOLDFAST_TRY(check_options(*database, options));
   return publish_sealed(*database, tree, options, began);
 }
 
@@ -100,6 +127,7 @@ Result<SealResult> RepositoryImpl::publish_sealed(Database& database, const Seal
   const TreeRoot root = directory_of(tree.root);
   fields.content_hash = snapshot_content_hash(root, tree.links);
   fields.incomplete_paths = tree.incomplete_paths;
+  std::erase_if(fields.incomplete_paths, [](const std::string& path) { return path.size() > kCatalogTextMaxBytes; });  // too long to be told
   if (fields.incomplete_paths.size() > 100) fields.incomplete_paths.resize(100);
   fields.host = options_.host;
   fields.program = kProgramVersion;

@@ -95,6 +95,7 @@ class RepositoryImpl final : public Repository {
   Status check_label(const Database& database, const std::string& label) const;
   Result<SealResult> publish_sealed(Database& database, const SealedTree& tree, const SealOptions& options, MonoTime began);
   Result<SealResult> seal_locked(Database& database, const SealOptions& options, const CallContext& context);
+  void find_unsealed();
   void wait_for_releases(const Database& database, const CallContext& context);
   CompletenessJudge judge_of(Database& database);
   void judge_folders(Database& database, SealedTree& tree);

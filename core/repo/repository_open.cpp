@@ -56,6 +56,7 @@ Status RepositoryImpl::start(std::unique_ptr<StateLock> lock, Keyring ring, Repo
   HOLDFAST_TRY(open_databases());
   HOLDFAST_TRY(take_over());
   HOLDFAST_TRY(take_configuration());
+  find_unsealed();
   start_background();
   is_started_ = true;
   return ok_status();

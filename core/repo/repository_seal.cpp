@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <set>
+
 #include "core/base/log.h"
 #include "core/repo/moment.h"
 #include "core/repo/repository_impl.h"
@@ -90,7 +92,19 @@ Result<SealResult> RepositoryImpl::seal_locked(Database& database, const SealOpt
     tree.incomplete_paths.insert(tree.incomplete_paths.begin(), tree.open_paths.begin(), tree.open_paths.end());
   }
   judge_folders(database, tree);
-  return publish_sealed(database, tree, options, began);
+  auto sealed = publish_sealed(database, tree, options, began);
+  if (!sealed) database.live->mark_changed();  // the tree is folded, and no snapshot is of it
+  return sealed;
+}
+
+/// A process that ended between the fold of a seal and its snapshot leaves a tree that looks unchanged and is in no snapshot.
+void RepositoryImpl::find_unsealed() {
+  std::map<DatabaseId, std::set<std::pair<ChunkId, ChunkId>>> sealed;
+  catalog_->view().for_each_snapshot([&](const SnapshotRow& row) { sealed[row.record.database].emplace(row.record.root_node, row.record.link_node); });
+  for (const auto& database : all_databases()) {
+    const std::pair<ChunkId, ChunkId> base(node_of(directory_of(database->live->base_root())), node_of(database->live->base_links()));
+    if (base.first != ChunkId{} && !sealed[database->id].contains(base)) database->live->mark_changed();
+  }
 }
 
 Result<SealResult> RepositoryImpl::publish_tree(const std::string& name, const SealedTree& tree, const SealOptions& options, const CallContext& context) {

@@ -11,22 +11,33 @@ namespace {
 
 constexpr std::size_t kSampleRecords = 8;
 constexpr std::size_t kProblemsMax = 20;
-constexpr std::size_t kDamagedMax = 100;
-
-void note(std::vector<std::string>& list, std::size_t max, std::string text) {
-  if (list.size() < max && std::find(list.begin(), list.end(), text) == list.end()) list.push_back(std::move(text));
-}
+constexpr std::string_view kThisHost = "this-host";
 
 bool is_of_context(const Error& error) { return error.code() == ErrorCode::kDeadlineExceeded || error.code() == ErrorCode::kCancelled; }
 
 }  // namespace
 
-Status Verifier::add_chunk(const ChunkId& id, const std::string& path, Needs& needs) {
-  if (!needs.paths.emplace(id, path).second) return ok_status();
-  auto location = parts_.stage.find(id);
-  if (!location) {
-    HOLDFAST_ASSIGN(location, parts_.index.find(id));
+void Verifier::note(std::vector<std::string>& list, std::size_t max, std::string text) {
+  if (list.size() < max && std::find(list.begin(), list.end(), text) == list.end()) list.push_back(std::move(text));
+}
+
+/// An index that is being rebuilt is waited for before a chunk is called nowhere.
+Result<std::optional<ChunkLocation>> Verifier::locate(const ChunkId& id, const CallContext& context) {
+  for (;;) {
+    const auto before = parts_.directories.progress();
+    if (const auto staged = parts_.stage.find(id)) return staged;
+    HOLDFAST_ASSIGN(const auto location, parts_.index.find(id));
+    if (location) return location;
+    const auto after = parts_.directories.progress();
+    if (after.round != before.round || after.done != before.done) continue;  // it may be there by now
+    if (!after.is_running) return std::optional<ChunkLocation>();
+    HOLDFAST_TRY(parts_.directories.wait_beyond(after, context));
   }
+}
+
+Status Verifier::add_chunk(const ChunkId& id, const std::string& path, Needs& needs, const CallContext& context) {
+  if (!needs.paths.emplace(id, path).second) return ok_status();
+  HOLDFAST_ASSIGN(const auto location, locate(id, context));
   if (!location) {
     note(needs.damaged, kDamagedMax, path.empty() ? "/" : path);
     return ok_status();
@@ -57,7 +68,7 @@ Status Verifier::add_bases(Needs& needs, const CallContext& context) {
         const auto needed = needs.paths.find(entry.id);
         if (!entry.base || needed == needs.paths.end() || needs.paths.contains(*entry.base)) continue;
         const std::string path = needed->second;
-        HOLDFAST_TRY(add_chunk(*entry.base, path, needs));
+        HOLDFAST_TRY(add_chunk(*entry.base, path, needs, context));
         grew = true;
         const auto location = parts_.index.find(*entry.base);
         if (location && *location) looked_at.erase((*location)->pack);  // a base of a base may be in a pack that was looked at
@@ -73,7 +84,7 @@ Result<Verifier::Needs> Verifier::collect(const SnapshotView& snapshot, const Ca
   walk.visit = [&](const ChunkRef& ref, const std::string& path) -> Result<bool> {
     HOLDFAST_TRY(check_context(context, parts_.clock, "verifying"));
     if (needs.paths.contains(ref.id)) return false;
-    HOLDFAST_TRY(add_chunk(ref.id, path, needs));
+    HOLDFAST_TRY(add_chunk(ref.id, path, needs, context));
     return true;
   };
   walk.unreadable = [&](const ChunkRef&, const std::string& path, const Error& error) -> Status {
@@ -97,36 +108,37 @@ std::vector<Verifier::Record> Verifier::sample(const std::vector<Record>& record
   return out;
 }
 
-Result<Verifier::Outcome> Verifier::check_copy(const NetworkCopy& copy, const std::vector<Record>& records, VerifyLevel level, VerifyReport::Network& report,
-                                               const CallContext& context) {
-  Outcome out;
-  ++report.packs;
-  const auto store = parts_.networks.find(copy.network);
-  if (store == nullptr) {
-    note(report.problems, kProblemsMax, "the network is not configured");
-    out.outcome = VerifiedOutcome::kUnreachable;
-    return out;
+/// Staging is read as networks are: a file that rotted there is no copy.
+Status Verifier::check_here(const std::vector<Record>& records, VerifyLevel level, Pack& pack, const CallContext& context) {
+  std::vector<Record> wanted = level == VerifyLevel::kFull ? records : sample(records);
+  if (level == VerifyLevel::kAvailability) {
+    // Whether the file is there, and long enough.
+    wanted = {*std::max_element(records.begin(), records.end(), [](const Record& a, const Record& b) { return a.location.offset < b.location.offset; })};
   }
+  for (const auto& record : wanted) {
+    HOLDFAST_TRY(check_context(context, parts_.clock, "verifying"));
+    const auto read = parts_.stage.read(record.location);
+    if (read && !read->has_value()) {
+      pack.is_here = false;  // it never was, or it left for the networks meanwhile
+      pack.bad_here.clear();
+      return ok_status();
+    }
+    pack.is_here = true;
+    const bool is_good = read && (level == VerifyLevel::kAvailability || verify_record(record.id, **read));
+    if (!is_good) pack.bad_here.insert(record.id);
+  }
+  return ok_status();
+}
+
+Status Verifier::read_records(const NetworkCopy& copy, ObjectStore& store, const std::vector<Record>& records, VerifyReport::Network& report, Copy& out,
+                              const CallContext& context) {
   const auto fail = [&](const Error& error, VerifiedOutcome outcome) {
     if (out.outcome == VerifiedOutcome::kGood || outcome != VerifiedOutcome::kUnreachable) out.outcome = outcome;
     note(report.problems, kProblemsMax, error.message());
   };
-  const auto probed = store->probe(copy.ref, context);
-  if (!probed) {
-    if (is_of_context(probed.error())) HOLDFAST_TRY(check_context(context, parts_.clock, "verifying"));
-    fail(probed.error(), VerifiedOutcome::kUnreachable);
-  } else if (*probed == Durability::kAbsent) {
-    fail(Error(ErrorCode::kNotFound, "pack " + copy.ref.locator + " is missing"), VerifiedOutcome::kMissing);
-  } else {
-    ++report.available;
-  }
-  if (level == VerifyLevel::kAvailability || out.outcome != VerifiedOutcome::kGood) {
-    if (out.outcome != VerifiedOutcome::kGood) ++report.failed;
-    return out;
-  }
-  for (const auto& record : level == VerifyLevel::kFull ? records : sample(records)) {
+  for (const auto& record : records) {
     Bytes bytes(record.location.record_size_bytes);
-    const auto read = store->read(copy.ref, record.location.offset, bytes, context);
+    const auto read = store.read(copy.ref, record.location.offset, bytes, context);
     ++report.sampled;
     report.bytes_read += bytes.size();
     if (read && verify_record(record.id, bytes)) continue;
@@ -137,12 +149,92 @@ Result<Verifier::Outcome> Verifier::check_copy(const NetworkCopy& copy, const st
     }
     HOLDFAST_TRY(check_context(context, parts_.clock, "verifying"));
     const auto code = read.error().code();
-    const bool is_gone = code == ErrorCode::kNotFound || code == ErrorCode::kOutOfRange;
-    const auto outcome = is_gone ? VerifiedOutcome::kMissing : code == ErrorCode::kCorrupt ? VerifiedOutcome::kCorrupt : VerifiedOutcome::kUnreachable;
+    // The probe found the object: one that ends too early is a damaged one.
+    const bool is_damaged = code == ErrorCode::kCorrupt || code == ErrorCode::kOutOfRange;
+    const auto outcome = is_damaged ? VerifiedOutcome::kCorrupt : code == ErrorCode::kNotFound ? VerifiedOutcome::kMissing : VerifiedOutcome::kUnreachable;
     fail(read.error(), outcome);
-    if (outcome == VerifiedOutcome::kUnreachable) break;
+    if (outcome == VerifiedOutcome::kUnreachable) {
+      out.answered = false;
+      break;
+    }
   }
+  return ok_status();
+}
+
+Result<Verifier::Copy> Verifier::check_copy(const PackRow& pack, const CopyRow& row, const std::vector<Record>& records, VerifyLevel level,
+                                            VerifyReport::Network& report, const CallContext& context) {
+  const NetworkCopy& copy = row.copy;
+  Copy out{copy.network, VerifiedOutcome::kGood, true, true, {}};
+  ++report.packs;
+  const auto finish = [&](VerifiedOutcome outcome, std::string problem) {
+    out.outcome = outcome;
+    out.answered = outcome != VerifiedOutcome::kUnreachable;
+    out.is_there = outcome == VerifiedOutcome::kCorrupt;
+    note(report.problems, kProblemsMax, std::move(problem));
+    ++report.failed;
+    return out;
+  };
+  const auto store = parts_.networks.find(copy.network);
+  if (store == nullptr) return finish(VerifiedOutcome::kUnreachable, "the network is not configured");
+  const auto probed = store->probe(copy.ref, context);
+  if (!probed) {
+    if (is_of_context(probed.error())) HOLDFAST_TRY(check_context(context, parts_.clock, "verifying"));
+    return finish(VerifiedOutcome::kUnreachable, probed.error().message());
+  }
+  if (*probed == Durability::kAbsent) {
+    // Every machine has a `local` of its own: another writer's copy isn't missing because it is not in ours.
+    const bool may_be_elsewhere = pack.domain == 0 && store->traits().site == kThisHost;
+    return finish(may_be_elsewhere ? VerifiedOutcome::kUnreachable : VerifiedOutcome::kMissing,
+                  "pack " + copy.ref.locator + (may_be_elsewhere ? " is not on this machine's " + copy.network + "; another machine's may have it" : " is missing"));
+  }
+  ++report.available;
+  const CopyId id{pack.id, copy.network};
+  const bool is_doubted = row.outcome == VerifiedOutcome::kCorrupt && !cleared_.contains(id);
+  if (is_doubted && level != VerifyLevel::kFull) {
+    return finish(VerifiedOutcome::kCorrupt, "pack " + copy.ref.locator + ": wrong bytes were found in it earlier; --level full reads all of it again");
+  }
+  if (level == VerifyLevel::kAvailability) return out;
+  std::vector<Record> wanted = level == VerifyLevel::kFull ? records : sample(records);
+  if (is_doubted) {
+    // Good again is only what was read as a whole.
+    const auto directory = parts_.directories.read_directory(pack, context);
+    HOLDFAST_TRY(check_context(context, parts_.clock, "verifying"));
+    if (!directory) return finish(VerifiedOutcome::kCorrupt, "pack " + copy.ref.locator + ": wrong bytes were found in it earlier, and its directory can't be read");
+    std::set<ChunkId> there;
+    for (const auto& record : wanted) there.insert(record.id);
+    for (const auto& entry : directory->entries) {
+      if (there.insert(entry.id).second) wanted.push_back({entry.id, {pack.number, entry.offset, entry.record_size_bytes}});
+    }
+  }
+  HOLDFAST_TRY(read_records(copy, *store, wanted, report, out, context));
+  if (is_doubted && out.outcome == VerifiedOutcome::kGood) cleared_.insert(id);
   if (out.outcome != VerifiedOutcome::kGood) ++report.failed;
+  return out;
+}
+
+/// A run may look at a pack for several snapshots, each time at other records: the worst counts.
+void Verifier::note_finding(const PackId& pack, const Copy& copy) {
+  const auto rank = [](VerifiedOutcome outcome) {
+    return outcome == VerifiedOutcome::kUnreachable ? 0 : outcome == VerifiedOutcome::kGood ? 1 : outcome == VerifiedOutcome::kCorrupt ? 2 : 3;
+  };
+  const auto [found, is_new] = findings_.try_emplace({pack, copy.network}, copy.outcome);
+  if (!is_new && rank(copy.outcome) > rank(found->second)) found->second = copy.outcome;
+}
+
+Result<Verifier::Pack> Verifier::check_pack(PackNumber number, const std::vector<Record>& records, VerifyLevel level,
+                                            std::map<std::string, VerifyReport::Network>& networks, const CallContext& context) {
+  Pack out;
+  HOLDFAST_TRY(check_here(records, level, out, context));
+  // Looked up after staging: a pack that leaves it meanwhile has its copies in the catalog by then.
+  out.row = parts_.stage.table().find(number);
+  if (!out.row) return out;
+  for (const auto& row : parts_.view.copy_rows(out.row->id)) {
+    auto& report = networks[row.copy.network];
+    report.name = row.copy.network;
+    HOLDFAST_ASSIGN(Copy copy, check_copy(*out.row, row, records, level, report, context));
+    note_finding(out.row->id, copy);
+    out.copies.push_back(std::move(copy));
+  }
   return out;
 }
 
@@ -154,63 +246,18 @@ Result<VerifyReport::Snapshot> Verifier::verify(const SnapshotView& snapshot, st
   HOLDFAST_ASSIGN(const Needs needs, collect(snapshot, context));
   out.damaged = needs.damaged;
   std::map<std::string, VerifyReport::Network> networks;
-  std::map<PackNumber, std::vector<std::string>> good;
-  std::map<ChunkId, std::set<std::string>> bad_on;
+  std::map<PackNumber, Pack> packs;
   std::uint64_t done = 0;
   for (const auto& [number, records] : needs.packs) {
-    const auto row = parts_.stage.table().find(number);
-    for (const auto& copy : row ? parts_.view.copies(row->id) : std::vector<NetworkCopy>()) {
-      auto& report = networks[copy.network];
-      report.name = copy.network;
-      HOLDFAST_ASSIGN(const Outcome outcome, check_copy(copy, records, level, report, context));
-      findings_[{row->id, copy.network}] = outcome.outcome;
-      if (outcome.outcome == VerifiedOutcome::kGood) good[number].push_back(copy.network);
-      for (const auto& id : outcome.bad) bad_on[id].insert(copy.network);
-    }
+    HOLDFAST_ASSIGN(packs[number], check_pack(number, records, level, networks, context));
     if (progress) progress(++done, needs.packs.size());
   }
-  conclude(needs, domain, good, bad_on, out);
+  conclude(needs, domain, packs, out);
   for (auto& [name, report] : networks) {
     if (report.failed > 0) out.recommendations.push_back("run heal: network " + name + " has " + std::to_string(report.failed) + " bad or unreachable packs of it");
     out.networks.push_back(std::move(report));
   }
   return out;
-}
-
-void Verifier::conclude(const Needs& needs, std::uint32_t domain, const std::map<PackNumber, std::vector<std::string>>& good,
-                        const std::map<ChunkId, std::set<std::string>>& bad_on, VerifyReport::Snapshot& out) const {
-  bool all_safe = true;
-  bool any_staged = false;
-  bool any_open = false;
-  bool quorum_holds = true;
-  for (const auto& [number, records] : needs.packs) {
-    const auto row = parts_.stage.table().find(number);
-    const bool is_here = !row || row->state == PackState::kStaged;
-    any_open = any_open || !row;
-    any_staged = any_staged || is_here;
-    const auto found = good.find(number);
-    const std::vector<std::string> holding = found == good.end() ? std::vector<std::string>() : found->second;
-    const std::uint32_t rule = row && row->domain != 0 ? row->domain : domain;
-    all_safe = all_safe && parts_.rules.is_safe(rule, holding);
-    quorum_holds = quorum_holds && (is_here || holding.size() >= parts_.rules.quorum(rule));
-    if (!holding.empty() || is_here) continue;
-    const auto copies = parts_.view.copies(row->id);
-    for (const auto& record : records) {
-      const auto bad = bad_on.find(record.id);
-      // Where only some records of a copy are bad, the others are still good there.
-      const bool is_lost = bad == bad_on.end() ? bad_on.empty() : bad->second.size() >= copies.size();
-      if (is_lost) note(out.damaged, kDamagedMax, needs.paths.at(record.id).empty() ? "/" : needs.paths.at(record.id));
-    }
-  }
-  if (!out.damaged.empty()) {
-    out.state = DurabilityState::kLost;
-    out.health = Health::kUnhealthy;
-    out.recommendations.push_back("parts of it are on no network in good order: restore what is left, and make a new backup");
-  } else {
-    out.health = quorum_holds ? Health::kHealthy : Health::kDegraded;
-    out.state = all_safe ? DurabilityState::kSafe : any_open ? DurabilityState::kStaged : any_staged || quorum_holds ? DurabilityState::kReplicating : DurabilityState::kDegraded;
-  }
-  if (any_staged && out.damaged.empty()) out.recommendations.push_back("parts of it lie only in staging so far: wait until it is safe");
 }
 
 std::vector<LogEntry> Verifier::take_findings() {

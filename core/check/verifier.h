@@ -47,20 +47,43 @@ class Verifier {
     std::vector<std::string> damaged;
   };
   Result<Needs> collect(const SnapshotView& snapshot, const CallContext& context);
-  Status add_chunk(const ChunkId& id, const std::string& path, Needs& needs);
+  Status add_chunk(const ChunkId& id, const std::string& path, Needs& needs, const CallContext& context);
+  Result<std::optional<ChunkLocation>> locate(const ChunkId& id, const CallContext& context);
   Status add_bases(Needs& needs, const CallContext& context);
-  struct Outcome {
+  /// What was found of a pack on one network.
+  struct Copy {
+    std::string network;
     VerifiedOutcome outcome = VerifiedOutcome::kGood;
-    std::set<ChunkId> bad;
+    bool is_there = true;   ///< false: the network lacks it as a whole
+    bool answered = true;   ///< false: of records that were not read nothing is known
+    std::set<ChunkId> bad;  ///< needed records that are not good there
+    [[nodiscard]] bool gives(const ChunkId& id) const { return is_there && answered && !bad.contains(id); }
   };
-  Result<Outcome> check_copy(const NetworkCopy& copy, const std::vector<Record>& records, VerifyLevel level, VerifyReport::Network& report,
-                             const CallContext& context);
+  struct Pack {
+    std::optional<PackRow> row;  ///< nullopt: still open
+    bool is_here = false;        ///< its file is in the staging folder
+    std::set<ChunkId> bad_here;
+    std::vector<Copy> copies;
+  };
+  Result<Pack> check_pack(PackNumber number, const std::vector<Record>& records, VerifyLevel level, std::map<std::string, VerifyReport::Network>& networks,
+                          const CallContext& context);
+  Status check_here(const std::vector<Record>& records, VerifyLevel level, Pack& pack, const CallContext& context);
+  Result<Copy> check_copy(const PackRow& pack, const CopyRow& row, const std::vector<Record>& records, VerifyLevel level, VerifyReport::Network& report,
+                          const CallContext& context);
+  Status read_records(const NetworkCopy& copy, ObjectStore& store, const std::vector<Record>& records, VerifyReport::Network& report, Copy& out,
+                      const CallContext& context);
   std::vector<Record> sample(const std::vector<Record>& records);
-  void conclude(const Needs& needs, std::uint32_t domain, const std::map<PackNumber, std::vector<std::string>>& good,
-                const std::map<ChunkId, std::set<std::string>>& bad_on, VerifyReport::Snapshot& out) const;
+  void note_finding(const PackId& pack, const Copy& copy);
+  void conclude(const Needs& needs, std::uint32_t domain, const std::map<PackNumber, Pack>& packs, VerifyReport::Snapshot& out) const;
+
+  static constexpr std::size_t kDamagedMax = 100;
+  /// Adds a text that is not there yet, while there are fewer than `max`.
+  static void note(std::vector<std::string>& list, std::size_t max, std::string text);
 
   Parts parts_;
-  std::map<std::pair<PackId, std::string>, VerifiedOutcome> findings_;
+  using CopyId = std::pair<PackId, std::string>;
+  std::map<CopyId, VerifiedOutcome> findings_;  ///< the worst of the run
+  std::set<CopyId> cleared_;                    ///< said to be corrupt by the catalog, and read as a whole and found good
 };
 
 }  // namespace holdfast

@@ -130,16 +130,42 @@ Result<VerifyReport> RepositoryImpl::verify(const std::vector<SnapshotId>& ids, 
   }
   Verifier verifier({*stage_, *stores_.index, catalog_->view(), *options_.networks, *rebuilding_source_, *rebuilder_, *rules_, *options_.clock, *options_.random});
   VerifyReport report;
+  const auto verify_one = [&](const SnapshotId& id) -> Result<VerifyReport::Snapshot> {
+    HOLDFAST_TRY(check_context(context, *options_.clock, "verifying"));
+    const auto snapshot = open_snapshot(id, context);
+    if (!snapshot) return unopened_snapshot(id, snapshot.error());
+    const auto domain = domain_by_id(snapshot->info.database_id);
+    return verifier.verify(*snapshot, domain.value_or(0), level, progress, context);
+  };
+  Status status;
   for (const auto& id : wanted) {
-    HOLDFAST_ASSIGN(const SnapshotView snapshot, open_snapshot(id, context));
-    const auto domain = domain_by_id(snapshot.info.database_id);
-    HOLDFAST_ASSIGN(auto one, verifier.verify(snapshot, domain.value_or(0), level, progress, context));
-    report.health = std::max(report.health, one.health);
-    report.snapshots.push_back(std::move(one));
+    auto one = verify_one(id);
+    if (!one) {
+      status = one.error();
+      break;
+    }
+    report.health = std::max(report.health, one->health);
+    report.snapshots.push_back(std::move(*one));
   }
+  // What was found out stays found out, also when the rest was not looked at.
   const std::vector<LogEntry> found = verifier.take_findings();
-  if (!found.empty()) HOLDFAST_TRY(catalog_->append(found));
+  if (!found.empty()) status.keep_first(catalog_->append(found));
+  if (!status) return status.error();
   return report;
+}
+
+/// One snapshot that can't be opened is a finding about that one. Errors: kNotFound where there is none of that id; kWrongKey where this machine opens none at all.
+Result<VerifyReport::Snapshot> RepositoryImpl::unopened_snapshot(const SnapshotId& id, const Error& error) const {
+  if (secrets_->vault_secret.empty()) return error;
+  HOLDFAST_ASSIGN(const SnapshotInfo info, info_of(id));
+  VerifyReport::Snapshot out;
+  out.id = id;
+  out.name = info.database + "@" + info.name;
+  out.state = info.state;
+  out.health = Health::kUnhealthy;
+  out.damaged.push_back("/ (" + error.message() + ")");
+  out.recommendations.push_back("it can't be opened here: nothing is known of what it holds");
+  return out;
 }
 
 std::string RepositoryImpl::metrics() {

@@ -114,5 +114,90 @@ TEST(Verify, SameRecordBadEverywhere_NamesThePath) {
   EXPECT_EQ(report.damaged, std::vector<std::string>{"dump.sql"});
 }
 
+TEST(Verify, CorruptCopy_StaysSoUntilAllOfItWasReadAndFoundGood) {
+  World world;
+  const auto pack = world.packs("alpha").front();
+  std::filesystem::copy_file(pack, world.folder.path() + "/good");
+  flip_bit(pack, 10'000);
+  const auto state = [&] { return world.machine->repository().resolve(world.id.hex())->state; };
+  EXPECT_EQ(world.verify(VerifyLevel::kFull).health, Health::kDegraded);
+  EXPECT_EQ(state(), DurabilityState::kDegraded);
+  // Neither a probe nor a sample takes that back.
+  for (const auto level : {VerifyLevel::kAvailability, VerifyLevel::kSample}) {
+    EXPECT_EQ(world.verify(level).health, Health::kDegraded);
+    EXPECT_EQ(state(), DurabilityState::kDegraded);
+  }
+  EXPECT_EQ(world.verify(VerifyLevel::kFull).health, Health::kDegraded);
+  std::filesystem::rename(world.folder.path() + "/good", pack);
+  EXPECT_EQ(world.verify(VerifyLevel::kFull).health, Health::kHealthy);
+  EXPECT_EQ(state(), DurabilityState::kSafe);
+}
+
+TEST(Verify, OneRunOverSeveralSnapshots_KeepsTheWorst) {
+  World world;
+  // The damage is in a record that only the first snapshot needs.
+  write_file(world.machine->repository(), "orders", "small", SeededRandom(9).bytes(20'000));
+  write_file(world.machine->repository(), "orders", "dump.sql", SeededRandom(4).bytes(1000));
+  const auto second = seal(world.machine->repository(), "orders").snapshot.id;
+  ASSERT_TRUE(world.machine->repository().settle(true, testing::patient()).has_value());
+  for (const auto& pack : world.packs("alpha")) {
+    if (std::filesystem::file_size(pack) > 400'000) flip_bit(pack, 10'000);
+  }
+  const auto report = world.machine->repository().verify({world.id, second}, VerifyLevel::kFull, {}, testing::patient());
+  ASSERT_TRUE(report.has_value());
+  EXPECT_EQ(world.machine->repository().resolve(world.id.hex())->state, DurabilityState::kDegraded);
+}
+
+TEST(Verify, OneCopyMissingAndTheOtherSpoilt_NamesThePath) {
+  World world;
+  for (const auto& pack : world.packs("alpha")) std::filesystem::remove(pack);
+  flip_bit(world.packs("beta").front(), 10'000);
+  const auto report = world.verify(VerifyLevel::kFull);
+  EXPECT_EQ(report.health, Health::kUnhealthy);
+  EXPECT_EQ(report.damaged, std::vector<std::string>{"dump.sql"});
+}
+
+TEST(Verify, PackMissingEverywhere_IsLostWhateverElseIsSpoilt) {
+  World world;
+  Repository& repository = world.machine->repository();
+  write_file(repository, "orders", "later", SeededRandom(9).bytes(900'000));
+  world.id = seal(repository, "orders").snapshot.id;
+  ASSERT_TRUE(repository.settle(true, testing::patient()).has_value());
+  // The first pack has one bad record on alpha, the second one is nowhere.
+  for (const auto* network : {"alpha", "beta"}) {
+    for (const auto& pack : world.packs(network)) {
+      const bool is_first = std::filesystem::file_size(pack) < 700'000;
+      if (is_first && std::string(network) == "alpha") flip_bit(pack, 10'000);
+      if (!is_first) std::filesystem::remove(pack);
+    }
+  }
+  const auto report = world.verify(VerifyLevel::kFull);
+  EXPECT_EQ(report.health, Health::kUnhealthy);
+  EXPECT_FALSE(report.damaged.empty());
+}
+
+TEST(Verify, RottenStaging_IsNoCopy) {
+  World world;
+  Repository& repository = world.machine->repository();
+  write_file(repository, "orders", "staged", SeededRandom(9).bytes(300'000));
+  world.id = seal(repository, "orders").snapshot.id;
+  for (const auto& file : std::filesystem::directory_iterator(world.machine->state() + "/packs")) {
+    std::fstream pack(file.path(), std::ios::in | std::ios::out | std::ios::binary);
+    pack.seekp(10'000);
+    pack.write("\1\2\3\4\5\6\7\10", 8);
+  }
+  const auto report = world.verify(VerifyLevel::kFull);
+  EXPECT_EQ(report.health, Health::kUnhealthy);
+  EXPECT_EQ(report.damaged, std::vector<std::string>{"staged"});
+}
+
+TEST(Verify, SnapshotThatCantBeOpened_IsAFindingAndNotTheEnd) {
+  World world;
+  Repository& repository = world.machine->repository();
+  const auto report = repository.verify({world.id, SnapshotId{}}, VerifyLevel::kAvailability, {}, testing::patient());
+  ASSERT_FALSE(report.has_value());
+  EXPECT_EQ(report.error().code(), ErrorCode::kNotFound);  // there is none of that id: a mistake of who asks
+}
+
 }  // namespace
 }  // namespace holdfast

@@ -23,6 +23,9 @@ namespace {
 
 constexpr int kReleaseAttempts = 1200;  // of 50 ms: an owner that closes a large journal
 constexpr int kOwnerAttempts = 50;  // of 100 ms: an owner that is just starting or ending
+/// How long a command that wrote waits for its networks without any progress.
+constexpr std::chrono::seconds kPatience{20};
+constexpr std::chrono::seconds kPushPatience{2};
 
 /// What a command's client side prepares, and cleans up when the command has ended.
 struct Preparation {
@@ -103,15 +106,14 @@ int finish_wal_fetch(const Preparation& done, int code, const Io& io) {
   ::unlink(done.temporary.c_str());
   if (code != 0) return code;
   io.complain("holdfast: writing " + done.destination + ": " + std::strerror(errno) + "\n");
-  return 200 + static_cast<int>(ExitCode::kFailed);
+  return wal_fetch_failure(static_cast<int>(ExitCode::kFailed));
 }
 
 /// Uploads what is staged, as long as it gets less: a network that is down must not hold a command for ever.
-Status bring_out(Repository& repository, const CallContext& context) {
-  constexpr std::chrono::seconds kPatience{20};
+Status bring_out(Repository& repository, std::chrono::seconds patience, const CallContext& context) {
   std::uint64_t left_before = UINT64_MAX;
   while (true) {
-    Status settled = repository.settle(true, with_timeout(context, system_clock(), kPatience));
+    Status settled = repository.settle(true, with_timeout(context, system_clock(), patience));
     if (settled || settled.error().code() != ErrorCode::kDeadlineExceeded || context.stop.stop_requested()) return settled;
     std::uint64_t left = 0;
     for (const auto& item : repository.status().pending) left += item.size_bytes;
@@ -142,8 +144,10 @@ Result<int> run_as_owner(const Invocation& invocation, const Config& config, con
   const bool wrote = invocation.command == "snapshot" || invocation.command == "backup" || invocation.command == "wal-push";
   if (wrote && (code == 0 || code == static_cast<int>(ExitCode::kIncomplete))) {
     // Nobody else will upload it: this process is all there is. What can't be brought out now is staged and goes out with the next command or mount.
-    const Status settled = bring_out(*repository, session.context());
-    if (!settled) {
+    // A pushed segment is archived once it is staged: PostgreSQL must neither hear of networks nor wait for them, or it would push it again for ever.
+    const bool pushed = invocation.command == "wal-push";
+    const Status settled = bring_out(*repository, pushed ? kPushPatience : kPatience, session.context());
+    if (!settled && !pushed) {
       io.complain("holdfast: staged, but not everywhere yet: " + settled.error().message() + "\n");
       if (code == 0) code = static_cast<int>(ExitCode::kNetworkMissed);
     }
@@ -181,7 +185,7 @@ int code_of_failure(const Error& error, const Io& io, const std::string& command
   if (error.code() == ErrorCode::kConflict) code = static_cast<int>(ExitCode::kOwnerSilent);
   // Before a repository is open, "not found" speaks of the repository itself.
   if (error.code() == ErrorCode::kNotFound) code = static_cast<int>(ExitCode::kNoRepository);
-  return command == "wal-fetch" ? 200 + code : code;
+  return command == "wal-fetch" ? wal_fetch_failure(code) : code;
 }
 
 }  // namespace
@@ -222,7 +226,7 @@ int run_repository_command(const std::vector<std::string>& arguments, const Invo
   const Status ready = prepare(invocation, environment, io, prepared);
   if (!ready) {
     const int code = io.fail(ready.error());
-    return invocation.command == "wal-fetch" ? 200 + code : code;
+    return invocation.command == "wal-fetch" ? wal_fetch_failure(code) : code;
   }
   Io inner = io;
   if (prepared.in >= 0) inner.in = prepared.in;

@@ -123,7 +123,11 @@ Result<int> run_push(Session& session) {
   }
   const Pinned segment(tree, present->ino);
   HOLDFAST_ASSIGN(const bool same, is_identical(tree, segment.ino(), session.io.in, session.context()));
-  if (same) return 0;
+  if (same) {
+    // An earlier push may have failed after it gave the segment its name, with nothing durable.
+    HOLDFAST_TRY(tree.sync());
+    return 0;
+  }
   return Error(ErrorCode::kAlreadyExists, "the archive of '" + database + "' has another segment " + name +
                                               " already; it is left as it is (two servers archiving to one place?)");
 }

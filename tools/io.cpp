@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -30,6 +31,11 @@ ExitCode exit_code_of(const Error& error) noexcept {
     case ErrorCode::kInternal: return ExitCode::kFailed;
   }
   return ExitCode::kFailed;
+}
+
+int wal_fetch_failure(int code) noexcept {
+  constexpr int kExitMax = 255;  // a larger one is cut to its low eight bits
+  return std::min(200 + code, kExitMax);
 }
 
 Status write_all(int descriptor, ByteView bytes) {

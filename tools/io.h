@@ -31,6 +31,8 @@ enum class ExitCode : int {
 
 /// The exit code of an error that ends a command.
 ExitCode exit_code_of(const Error& error) noexcept;
+/// What wal-fetch exits with where another command would exit with `code`: above 125, since PostgreSQL takes anything up to that for the end of the archive.
+int wal_fetch_failure(int code) noexcept;
 
 /// A command's way to the world: descriptors that may belong to another process (the owner runs commands for others). Not owned.
 struct Io {

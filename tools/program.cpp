@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "tools/client_commands.h"
@@ -42,6 +43,34 @@ void watch_interruptions(std::stop_source& source) {
   }).detach();
 }
 
+/// The program without what holds for the exit codes of wal-fetch as a whole.
+int run_command(const std::vector<std::string>& arguments, const Invocation& invocation, const Environment& environment, Io& io) {
+  io.json = invocation.json;
+  io.quiet = invocation.quiet;
+  if (io.interruption != nullptr && invocation.command != "mount") watch_interruptions(*io.interruption);
+  std::string config_file = invocation.config_file;
+  if (invocation.command == "mount" && config_file.empty()) {
+    const Result<MountRequest> request = parse_mount_options(invocation.mount_options);
+    if (!request) return io.fail(request.error());
+    config_file = request->config_file;
+  }
+  const Result<Config> config = load_config(config_file, environment);
+  if (!config) {
+    (void)io.fail(config.error());
+    return static_cast<int>(ExitCode::kUsage);
+  }
+  if (invocation.command == "run") return run_wrapped_command(invocation, *config, environment, io);
+  if (needs_repository(invocation.command)) {
+    return run_repository_command(arguments, invocation, *config, environment, io);
+  }
+  const Result<int> code = run_local_command(invocation, *config, environment, io);
+  if (code) return *code;
+  const int exit = io.fail(code.error());
+  if (invocation.command == "mount") return static_cast<int>(mount_exit_code(code.error()));
+  if (code.error().code() == ErrorCode::kConflict) return static_cast<int>(ExitCode::kOwnerSilent);
+  return exit;
+}
+
 }  // namespace
 
 std::vector<std::string> mount_helper_arguments(const std::vector<std::string>& arguments) {
@@ -69,33 +98,14 @@ int run_holdfast(const std::vector<std::string>& arguments, const Environment& e
   const Parsed parsed = parse_command_line(arguments);
   if (!parsed.invocation) {
     (parsed.exit == 0) ? io.print(parsed.text) : io.complain(parsed.text);
-    return parsed.exit;
+    // Nothing was understood, so the word alone tells that it is PostgreSQL who must not take a mistake for the end of its archive.
+    const bool fetch = std::find(arguments.begin(), arguments.end(), "wal-fetch") != arguments.end();
+    return fetch && parsed.exit != 0 ? wal_fetch_failure(parsed.exit) : parsed.exit;
   }
-  const Invocation& invocation = *parsed.invocation;
-  io.json = invocation.json;
-  io.quiet = invocation.quiet;
-  if (io.interruption != nullptr && invocation.command != "mount") watch_interruptions(*io.interruption);
-  std::string config_file = invocation.config_file;
-  if (invocation.command == "mount" && config_file.empty()) {
-    const Result<MountRequest> request = parse_mount_options(invocation.mount_options);
-    if (!request) return io.fail(request.error());
-    config_file = request->config_file;
-  }
-  const Result<Config> config = load_config(config_file, environment);
-  if (!config) {
-    (void)io.fail(config.error());
-    return invocation.command == "wal-fetch" ? 200 + static_cast<int>(ExitCode::kUsage) : static_cast<int>(ExitCode::kUsage);
-  }
-  if (invocation.command == "run") return run_wrapped_command(invocation, *config, environment, io);
-  if (needs_repository(invocation.command)) {
-    return run_repository_command(arguments, invocation, *config, environment, io);
-  }
-  const Result<int> code = run_local_command(invocation, *config, environment, io);
-  if (code) return *code;
-  const int exit = io.fail(code.error());
-  if (invocation.command == "mount") return static_cast<int>(mount_exit_code(code.error()));
-  if (code.error().code() == ErrorCode::kConflict) return static_cast<int>(ExitCode::kOwnerSilent);
-  return exit;
+  const int code = run_command(arguments, *parsed.invocation, environment, io);
+  // 1 says that the segment is proved absent; whatever else is no success must not be taken for that.
+  const bool is_other_failure = code != 0 && code != 1 && code < wal_fetch_failure(0);
+  return parsed.invocation->command == "wal-fetch" && is_other_failure ? wal_fetch_failure(code) : code;
 }
 
 }  // namespace holdfast

@@ -68,14 +68,10 @@ int run_in_repository(Session& session) {
     return session.io.fail(Error(ErrorCode::kInvalidArgument, "'" + session.invocation.command + "' can't be run by the owner of a repository"));
   }
   const Status allowed = check_rights(session, *command);
-  if (!allowed) return session.io.fail(allowed.error());
-  Result<int> code = command->run(session);
-  if (!code) {
-    // PostgreSQL takes 1 of its restore_command for the end of the archive, so no failure may say 1.
-    const int exit = session.io.fail(code.error());
-    return session.invocation.command == "wal-fetch" ? 200 + exit : exit;
-  }
-  return *code;
+  const Result<int> code = allowed ? command->run(session) : Result<int>(allowed.error());
+  if (code) return *code;
+  const int exit = session.io.fail(code.error());
+  return session.invocation.command == "wal-fetch" ? wal_fetch_failure(exit) : exit;
 }
 
 Result<CallContext> Session::context_with_timeout() const {

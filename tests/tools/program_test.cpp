@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/program.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <map>
+
+#include "tests/support/temp_folder.h"
+
+namespace holdfast {
+namespace {
+
+/// Runs the program in this process, in a folder of its own.
+class Program : public ::testing::Test {
+ protected:
+  ~Program() override { ::close(null_); }
+
+  int run(const std::vector<std::string>& arguments) {
+    Io io;
+    io.out = io.err = null_;
+    io.directory = folder_.path();
+    return run_holdfast(
+        arguments,
+        [this](const std::string& name) -> std::optional<std::string> {
+          const auto found = environment.find(name);
+          return found == environment.end() ? std::nullopt : std::optional(found->second);
+        },
+        io);
+  }
+
+  testing::TempFolder folder_;
+  const int null_ = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+  std::map<std::string, std::string> environment{{"HOLDFAST_STATE", folder_.path() + "/state"},
+                                                 {"HOLDFAST_CACHE", folder_.path() + "/cache"},
+                                                 {"XDG_CONFIG_HOME", folder_.path()},
+                                                 {"HOLDFAST_PASSPHRASE", "a passphrase"}};
+};
+
+TEST_F(Program, FailuresOfWalFetch_AreNeverTheEndOfTheArchive) {
+  EXPECT_EQ(run({"wal-fetch", "000000010000000000000001"}), 202);                           // usage
+  EXPECT_EQ(run({"--nonsense", "wal-fetch", "000000010000000000000001", "x"}), 202);        // usage, before the command
+  EXPECT_EQ(run({"wal-fetch", "--config", "/nowhere", "000000010000000000000001", "x"}), 202);
+  EXPECT_EQ(run({"wal-fetch", "000000010000000000000001", "x"}), 210);                      // no repository
+  EXPECT_EQ(run({"wal-fetch", "000000010000000000000001", "/nowhere/x"}), 205);
+  EXPECT_EQ(wal_fetch_failure(static_cast<int>(ExitCode::kInterrupted)), 255);
+}
+
+TEST_F(Program, OtherCommands_KeepTheirCodes) {
+  EXPECT_EQ(run({"wal-push"}), 2);
+  EXPECT_EQ(run({"list"}), 10);
+}
+
+TEST_F(Program, PushedSegment_IsArchivedOnceItIsStaged_WhateverNetworksSay) {
+  std::ofstream(folder_.path("holdfast.toml")) << "[repository]\nwal_database = \"pg\"\n[network.local]\npath = \"" + folder_.path("network") + "\"\n";
+  environment["HOLDFAST_CONFIG"] = folder_.path("holdfast.toml");
+  ASSERT_EQ(run({"init", "--iterations", "100000"}), 0);
+  std::filesystem::remove_all(folder_.path("network"));
+  std::ofstream(folder_.path("network")) << "no folder";
+  const std::string segment = folder_.path("000000010000000000000001");
+  std::ofstream(segment) << "a segment";
+  EXPECT_EQ(run({"wal-push", segment}), 0);
+  EXPECT_EQ(run({"wal-push", segment}), 0);
+  EXPECT_EQ(run({"wal-fetch", "000000010000000000000001", folder_.path("fetched")}), 0);
+  EXPECT_EQ(std::filesystem::file_size(folder_.path("fetched")), 9U);
+  EXPECT_EQ(run({"wal-fetch", "000000010000000000000002", folder_.path("absent")}), 1);
+}
+
+}  // namespace
+}  // namespace holdfast

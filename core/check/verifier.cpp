@@ -27,7 +27,7 @@ Result<std::optional<ChunkLocation>> Verifier::locate(const ChunkId& id, const C
     const auto before = parts_.directories.progress();
     if (const auto staged = parts_.stage.find(id)) return staged;
     HOLDFAST_ASSIGN(const auto location, parts_.index.find(id));
-    if (location) return location;
+    if (location && parts_.stage.is_usable(location->pack)) return location;
     const auto after = parts_.directories.progress();
     if (after.round != before.round || after.done != before.done) continue;  // it may be there by now
     if (!after.is_running) return std::optional<ChunkLocation>();

@@ -12,6 +12,8 @@ namespace holdfast {
 
 /// Number of a pack on this machine; the catalog view and the stage know what it stands for. Never reused.
 using PackNumber = std::uint32_t;
+/// The number of no pack: where the index says that a chunk is when it was lost.
+inline constexpr PackNumber kNoPack = 0;
 
 struct ChunkLocation {
   PackNumber pack = 0;

@@ -69,6 +69,7 @@ class Stage {
     std::uint64_t packs_adopted = 0;  ///< pack files that no row named
   };
   /// Cuts open packs to their committed length, removes files that nothing names, and adds to the index what the journal told.
+  /// When records were lost, a commit has to follow before anything is appended: it tells the journal how short the packs are now.
   Result<ReplayReport> finish_replay();
 
   // Writing.

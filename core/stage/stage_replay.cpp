@@ -113,21 +113,34 @@ Status Stage::State::reopen(const std::shared_ptr<OpenPack>& pack) {
   } else if (there.error().code() != ErrorCode::kNotFound) {
     return std::move(there).error();
   }
+  std::vector<IndexEntry> lost;
   while (!pack->entries.empty() && pack->length > size) {  // committed bytes are missing: the disk lost them
+    lost.push_back({pack->entries.back().id, {kNoPack, 0, 0}, std::nullopt});
     pack->length -= pack->entries.back().record_size_bytes;
     pack->entries.pop_back();
     pack->refs.pop_back();
-    ++report.records_lost;
+  }
+  if (!lost.empty()) {
+    report.records_lost += lost.size();
+    // Other records will stand in their places: an index that still named those would deduplicate new data against nothing.
+    HOLDFAST_TRY(index.add(lost));
+    HOLDFAST_TRY(index.sync(index.position()));
   }
   if (pack->entries.empty()) return local_files::remove_file(pack->path);
   HOLDFAST_TRY(pack->file.write_at(0, pack->header));  // the journal's copy is the one that the index key is derived from
   HOLDFAST_TRY(pack->file.truncate(pack->length));
   HOLDFAST_TRY(pack->file.sync_data());
-  pack->told = pack->entries.size();
+  if (lost.empty()) {
+    pack->told = pack->entries.size();
+  } else {
+    // What goes on from here would be a gap after what the journal told: the next commit tells the pack anew.
+    pack->opened_told = false;
+    untold_records += pack->entries.size();
+  }
   ++report.packs_reopened;
   bytes += pack->length;
   open[pack->number] = pack;
-  HOLDFAST_TRY(put_into_index(*pack, pack->told));
+  HOLDFAST_TRY(put_into_index(*pack, pack->entries.size()));
   const auto its_lane = lane(pack->domain);
   if (!its_lane->pack) its_lane->pack = pack;  // a second one, whose closing failed, waits for close_open_packs
   return ok_status();
@@ -137,6 +150,7 @@ Status Stage::State::reopen(const std::shared_ptr<OpenPack>& pack) {
 Status Stage::State::find_closed_files() {
   std::vector<PackRow> staged;
   table->for_each([&](const PackRow& row) {
+    last_number = std::max(last_number, row.number);
     if (row.state == PackState::kStaged) staged.push_back(row);
   });
   for (const PackRow& row : staged) {
@@ -156,7 +170,6 @@ Status Stage::State::find_closed_files() {
       continue;
     }
     closed[row.number] = {row.number, row.id, row.size_bytes, row.domain, path};
-    last_number = std::max(last_number, row.number);
     bytes += row.size_bytes;
   }
   return ok_status();

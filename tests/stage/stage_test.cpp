@@ -149,6 +149,40 @@ TEST(Stage, OpenFileShorterThanCommitted_LosesOnlyWhatIsMissing) {
   EXPECT_THAT(rig.staged_bytes(second.ref.id), IsEmpty());
 }
 
+TEST(Stage, PackThatLostItsEnd_GoesOnAndIsReplayedAgain) {
+  StageRig rig;
+  ASSERT_TRUE(rig.open());
+  const MadeRecord first = rig.make();
+  const MadeRecord lost = rig.make();
+  ASSERT_TRUE(rig.append(first));
+  ASSERT_TRUE(rig.append(lost));
+  ASSERT_TRUE(rig.commit());
+  ASSERT_TRUE(rig.commit());
+  ASSERT_TRUE(rig.index->find(lost.ref.id).value().has_value());
+  rig.stage.reset();
+  const std::string path = rig.files(".open").at(0);
+  std::filesystem::resize_file(path, std::filesystem::file_size(path) - 1);
+  ASSERT_TRUE(rig.restart(true));
+  ASSERT_TRUE(rig.commit());
+  const auto place = rig.locate(lost.ref.id);
+  ASSERT_TRUE(place);
+  EXPECT_FALSE(rig.stage->is_usable(place->pack));
+  const MadeRecord third = rig.make();
+  ASSERT_TRUE(rig.append(third));
+  ASSERT_TRUE(rig.commit());
+  for (const bool index_survives : {true, false}) {
+    const auto report = rig.restart(index_survives);
+    ASSERT_TRUE(report) << report.error().message();
+    EXPECT_EQ(report->records_lost, 0U);
+    EXPECT_EQ(rig.staged_bytes(first.ref.id), first.record);
+    EXPECT_EQ(rig.staged_bytes(third.ref.id), third.record);
+    EXPECT_THAT(rig.staged_bytes(lost.ref.id), IsEmpty());
+  }
+  ASSERT_TRUE(rig.stage->close_open_packs());
+  const StagedPack pack = rig.stage->closed_packs().at(0);
+  EXPECT_TRUE(verify_pack(file_bytes(pack.path), &pack.id, rig.maintenance_key));
+}
+
 TEST(Stage, FlippedByteInStaging_NeverVerifies) {
   StageRig rig;
   ASSERT_TRUE(rig.open());
@@ -202,7 +236,9 @@ TEST(Stage, DroppedPack_IsRemoteAndStaysSoAfterARestart) {
     EXPECT_EQ(rig.stage->table().find(pack.number)->state, PackState::kRemote);
     EXPECT_TRUE(rig.stage->is_usable(pack.number));
     EXPECT_EQ(rig.stage->staged_bytes(), 0U);
+    EXPECT_EQ(rig.stage->last_number(), pack.number);
     ASSERT_TRUE(rig.commit());
+    rig.journal.clear();  // as a checkpoint does
     ASSERT_TRUE(rig.restart(false));
   }
   ASSERT_TRUE(rig.stage->table().set_state(pack.number, PackState::kLost));

@@ -289,6 +289,15 @@ std::vector<NetworkCopy> CatalogView::copies(const PackId& pack) const {
   return out;
 }
 
+bool CatalogView::has_good_copy(const PackId& pack) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = copies_.find(pack);
+  if (found == copies_.end()) return false;
+  return std::any_of(found->second.begin(), found->second.end(), [](const CopyRow& row) {
+    return row.outcome == VerifiedOutcome::kGood || row.outcome == VerifiedOutcome::kUnreachable;
+  });
+}
+
 std::vector<CopyRow> CatalogView::copy_rows(const PackId& pack) const {
   const std::lock_guard lock(mutex_);
   const auto found = copies_.find(pack);

@@ -78,6 +78,7 @@ class CatalogView final : public PlacementDirectory {
   [[nodiscard]] std::vector<DatabaseRow> databases() const;
 
   [[nodiscard]] std::vector<NetworkCopy> copies(const PackId& pack) const override;
+  [[nodiscard]] bool has_good_copy(const PackId& pack) const override;
   [[nodiscard]] std::vector<CopyRow> copy_rows(const PackId& pack) const;
   void for_each_pack(const std::function<void(const PackId&, const std::vector<CopyRow>&)>& visit) const;
   [[nodiscard]] std::size_t pack_count() const;

@@ -80,6 +80,7 @@ struct IngestPipeline::State {
   void run_batch(ChunkEncoder& encoder, const std::vector<Job>& batch);
   bool begin_flight(const Fingerprint& fp, const std::shared_ptr<IngestTicket>& follower);
   void end_flight(const Fingerprint& fp, const Result<ChunkRef>& result);
+  bool can_reuse(PackNumber pack) const;
   Result<std::optional<ChunkRef>> find_known(const Fingerprint& fp);
   Result<ChunkRef> store(ChunkEncoder& encoder, const NewChunk& chunk, const Fingerprint& fp);
   Result<ChunkRef> find_or_store(ChunkEncoder& encoder, const NewChunk& chunk, const Fingerprint& fp);
@@ -166,12 +167,19 @@ void IngestPipeline::State::end_flight(const Fingerprint& fp, const Result<Chunk
   }
 }
 
+bool IngestPipeline::State::can_reuse(PackNumber pack) const {
+  if (!parts.stage.is_usable(pack)) return false;
+  const auto row = parts.stage.table().find(pack);
+  // An open pack has no row.
+  return !row || row->state == PackState::kStaged || parts.placement.has_good_copy(row->id);
+}
+
 Result<std::optional<ChunkRef>> IngestPipeline::State::find_known(const Fingerprint& fp) {
   if (const auto fresh = parts.stage.find_known(fp)) return fresh;
   HOLDFAST_ASSIGN(const std::optional<ChunkRef> known, parts.index.find_known(fp));
   if (!known) return known;
   HOLDFAST_ASSIGN(const std::optional<ChunkLocation> location, parts.index.find(known->id));
-  if (location && parts.stage.is_usable(location->pack)) return known;
+  if (location && can_reuse(location->pack)) return known;
   // Its pack is lost: the chunk is stored anew under a new id, which replaces the reference.
   return std::optional<ChunkRef>();
 }

@@ -7,6 +7,7 @@
 #include "core/base/clock.h"
 #include "core/base/secret_bytes.h"
 #include "core/ingest/chunk_pipeline.h"
+#include "core/ingest/placement_directory.h"
 #include "core/ingest/plain_cache.h"
 #include "core/journal/journal.h"
 #include "core/stage/stage.h"
@@ -38,6 +39,7 @@ class IngestPipeline final : public ChunkPipeline {
     Journal& journal;
     Clock& clock;
     RandomSource& random;
+    const PlacementDirectory& placement;  ///< a known chunk whose pack left staging is reused while a good copy of the pack is known
     std::shared_ptr<PlainCache> plain_cache;  ///< nodes go here as they are put, for the source to find; may be null
   };
   IngestPipeline(const IngestOptions& options, const Parts& parts, ByteView fingerprint_key);

@@ -15,6 +15,8 @@ class PlacementDirectory {
   virtual ~PlacementDirectory() = default;
   /// The known copies of a pack, in no particular order; empty when there is none. Does not ask a network.
   [[nodiscard]] virtual std::vector<NetworkCopy> copies(const PackId& pack) const = 0;
+  /// Whether one of them was not found missing or damaged when it was last looked at. Does not ask a network.
+  [[nodiscard]] virtual bool has_good_copy(const PackId& pack) const = 0;
 };
 
 }  // namespace holdfast

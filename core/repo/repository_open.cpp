@@ -96,7 +96,7 @@ Status RepositoryImpl::open_stage() {
                                                                       SecretBytes::copy_of(secrets_->keys->maintenance())});
   rebuilding_source_ = make_rebuilding_source(*source_, *rebuilder_, [this] { return adopt_packs(false) && rebuilder_->is_running(); });
   pipeline_ = std::make_unique<IngestPipeline>(
-      IngestOptions{.relief_deadline = options_.staging_wait}, IngestPipeline::Parts{*stage_, *stores_.index, *journal_, *options_.clock, *options_.random, plain_cache_}, secrets_->keys->fingerprint());
+      IngestOptions{.relief_deadline = options_.staging_wait}, IngestPipeline::Parts{*stage_, *stores_.index, *journal_, *options_.clock, *options_.random, catalog_->view(), plain_cache_}, secrets_->keys->fingerprint());
   placer_ = std::make_unique<Placer>(PlacerOptions{},
                                      Placer::Parts{*stage_, *stores_.cache, *options_.networks, catalog_->view(), *rules_, *catalog_, *options_.clock, *options_.random},
                                      secrets_->keys->maintenance());
@@ -124,7 +124,8 @@ Status RepositoryImpl::replay_journal() {
   HOLDFAST_ASSIGN(const auto report, stage_->finish_replay());
   if (report.records_lost > 0) log_error(std::to_string(report.records_lost) + " committed chunks are not in the staging folder any more");
   journal_->set_prepare([stage = stage_.get()] { return stage->prepare(); });
-  return ok_status();
+  // A pack that lost its end is told anew before it grows: a history with a gap could not be replayed.
+  return report.records_lost > 0 ? journal_->commit() : ok_status();
 }
 
 Status RepositoryImpl::open_databases() {

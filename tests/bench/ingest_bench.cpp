@@ -51,8 +51,15 @@ std::vector<std::shared_ptr<const Bytes>> make_chunks(Kind kind) {
   return chunks;
 }
 
+/// Nothing leaves staging here.
+struct NoPlacement final : PlacementDirectory {
+  std::vector<NetworkCopy> copies(const PackId&) const override { return {}; }
+  bool has_good_copy(const PackId&) const override { return false; }
+};
+
 void ingest(benchmark::State& state, Kind kind) {
   const auto chunks = make_chunks(kind);
+  const NoPlacement nowhere;
   for (auto _ : state) {
     state.PauseTiming();
     TemporaryFolder folder;
@@ -67,7 +74,7 @@ void ingest(benchmark::State& state, Kind kind) {
     HOLDFAST_CHECK(stage->finish_replay().has_value());
     journal->set_prepare([&] { return stage->prepare(); });
     auto pipeline = std::make_unique<IngestPipeline>(
-        IngestOptions{}, IngestPipeline::Parts{*stage, *index, *journal, system_clock(), system_random(), nullptr}, Bytes(32, 4));
+        IngestOptions{}, IngestPipeline::Parts{*stage, *index, *journal, system_clock(), system_random(), nowhere, nullptr}, Bytes(32, 4));
     state.ResumeTiming();
     std::vector<std::shared_ptr<ChunkTicket>> tickets;
     tickets.reserve(chunks.size());

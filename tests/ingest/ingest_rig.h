@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 
 #include "adapters/memory/memory_store.h"
 #include "core/ingest/ingest_pipeline.h"
@@ -41,7 +42,7 @@ struct IngestRig final : PlacementDirectory {
     journal->set_prepare([this] { return stage->prepare(); });
     plain_cache = std::make_shared<PlainCache>(plain_cache_bytes);
     pipeline = std::make_unique<IngestPipeline>(
-        options, IngestPipeline::Parts{*stage, *index, *journal, clock, random, plain_cache}, Bytes(32, 4));
+        options, IngestPipeline::Parts{*stage, *index, *journal, clock, random, *this, plain_cache}, Bytes(32, 4));
     reader = std::make_unique<ReplicatedReader>(*networks, clock);
     source = std::make_unique<StoredChunkSource>(
         source_options, StoredChunkSource::Parts{*stage, *index, *cache, *this, *reader, clock, plain_cache});
@@ -75,6 +76,7 @@ struct IngestRig final : PlacementDirectory {
     const auto found = copies_.find(pack);
     return found == copies_.end() ? std::vector<NetworkCopy>() : found->second;
   }
+  bool has_good_copy(const PackId& pack) const override { return !damaged.contains(pack) && !copies(pack).empty(); }
 
   TemporaryFolder folder;
   SeededRandom random{21};
@@ -90,6 +92,7 @@ struct IngestRig final : PlacementDirectory {
   std::map<std::string, std::shared_ptr<FaultyStore>> faulty;
   std::unique_ptr<NetworkSet> networks;
   std::map<PackId, std::vector<NetworkCopy>> copies_;
+  std::set<PackId> damaged;  ///< packs of whose copies none is good
   Stage::ReplayReport report;
   std::unique_ptr<Stage> stage;
   std::unique_ptr<Journal> journal;

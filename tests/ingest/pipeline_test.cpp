@@ -65,12 +65,38 @@ TEST(IngestPipeline, KnownAfterRestart_IsFoundThroughTheIndex) {
   const auto again = rig.submit(plain);
   ASSERT_TRUE(again);
   EXPECT_EQ(*again, *first);
-  // A chunk whose pack is lost is not leaned on.
-  ASSERT_TRUE(rig.stage->table().set_state(rig.index->find(first->id).value()->pack, PackState::kLost));
+}
+
+TEST(IngestPipeline, KnownInALostPack_IsStoredAnew) {
+  IngestRig rig;
+  ASSERT_TRUE(rig.open());
+  const Bytes plain = rig.random.bytes(40'000);
+  const auto first = rig.submit(plain);
+  ASSERT_TRUE(first);
+  rig.move_to_networks({"a"});
+  const PackId pack = rig.stage->table().find(rig.index->find(first->id).value()->pack)->id;
+  rig.damaged.insert(pack);
   const auto anew = rig.submit(plain);
   ASSERT_TRUE(anew);
   EXPECT_NE(anew->id, first->id);
   EXPECT_EQ(rig.submit(plain).value(), *anew);
+}
+
+TEST(IngestPipeline, KnownInAStagedPackWhoseFileWent_IsStoredAnew) {
+  IngestRig rig;
+  ASSERT_TRUE(rig.open());
+  const Bytes plain = rig.random.bytes(40'000);
+  const auto first = rig.submit(plain);
+  ASSERT_TRUE(first);
+  ASSERT_TRUE(rig.stage->close_open_packs());
+  ASSERT_TRUE(rig.journal->commit());
+  const StagedPack pack = rig.stage->closed_packs().at(0);
+  rig.close();
+  ASSERT_TRUE(std::filesystem::remove(pack.path));
+  ASSERT_TRUE(rig.open());
+  const auto anew = rig.submit(plain);
+  ASSERT_TRUE(anew);
+  EXPECT_NE(anew->id, first->id);
 }
 
 TEST(IngestPipeline, KilledBeforeCommit_DoesNotKnowTheChunkAnyMore) {

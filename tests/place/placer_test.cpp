@@ -38,6 +38,7 @@ class FakeCatalog final : public PlacementDirectory, public PlacementPolicy, pub
     const auto found = copies_.find(pack);
     return found == copies_.end() ? std::vector<NetworkCopy>() : found->second;
   }
+  bool has_good_copy(const PackId& pack) const override { return !copies(pack).empty(); }
   std::vector<std::string> networks(std::uint32_t) const override { return names; }
   bool is_safe(std::uint32_t, const std::vector<std::string>& networks) const override { return networks.size() >= quorum; }
   Status placed(const StagedPack& pack, const NetworkCopy& copy) override {

@@ -17,7 +17,8 @@ namespace holdfast {
 namespace {
 
 constexpr std::size_t kFrameHeadBytes = 12;
-constexpr std::size_t kFrameMaxBytes = 16U << 20;  // far above any log entry: a larger size is damage
+constexpr std::size_t kFrameMaxBytes = 16U << 20;       // far above any log entry: a larger size is damage
+constexpr std::uint64_t kScanBudgetBytes = 16ULL << 30;  // some seconds of hashing
 
 Error file_error(std::string_view doing, const std::string& path) {
   const int code = errno;
@@ -61,13 +62,27 @@ std::optional<ByteView> frame_at(ByteView bytes) {
   return payload;
 }
 
-/// Whether an intact frame stands right behind the damaged one at the front: then it is no torn end.
-bool has_frame_behind(ByteView bytes) {
-  if (bytes.size() < kFrameHeadBytes) return false;
-  const std::size_t size = load_le<std::uint32_t>(bytes);
-  if (size > kFrameMaxBytes || size > bytes.size() - kFrameHeadBytes) return false;
-  const ByteView behind = bytes.subspan(kFrameHeadBytes + size);
-  return frame_at(behind).has_value();
+/// Looks for the first intact frame at or after `offset`, at every offset, since damage may hide how long frames are. `budget` bounds the bytes that are hashed for frames
+/// that are none: at the size of a frame, random bytes say one of up to 16 MiB every 256 bytes.
+std::optional<std::size_t> find_frame(ByteView bytes, std::size_t offset, std::uint64_t& budget) {
+  for (; offset + kFrameHeadBytes <= bytes.size(); ++offset) {
+    const ByteView rest = bytes.subspan(offset);
+    const std::size_t size = load_le<std::uint32_t>(rest);
+    if (size > kFrameMaxBytes || size > rest.size() - kFrameHeadBytes) continue;
+    if (frame_at(rest)) return offset;
+    if (budget < size) {
+      budget = 0;
+      return std::nullopt;
+    }
+    budget -= size;
+  }
+  return std::nullopt;
+}
+
+/// Whether an intact frame stands behind the damaged one at `offset`: then it is no torn end. Where that can't be found out it is none either.
+bool has_frame_behind(ByteView bytes, std::size_t offset) {
+  std::uint64_t budget = kScanBudgetBytes;
+  return find_frame(bytes, offset + 1, budget).has_value() || budget == 0;
 }
 
 }  // namespace
@@ -101,7 +116,7 @@ Status FramedFile::load(ByteView header, const Visitor& visit) {
   while (offset < bytes.size()) {
     const auto payload = frame_at(ByteView(bytes).subspan(offset));
     if (!payload) {
-      if (has_frame_behind(ByteView(bytes).subspan(offset))) {
+      if (has_frame_behind(bytes, offset)) {
         return Error(ErrorCode::kCorrupt, path_ + " is damaged at offset " + std::to_string(offset));
       }
       if (::ftruncate(descriptor_, static_cast<off_t>(offset)) != 0) return file_error("cutting", path_);
@@ -114,6 +129,19 @@ Status FramedFile::load(ByteView header, const Visitor& visit) {
   }
   end_ = offset;
   return ok_status();
+}
+
+Result<std::vector<Bytes>> FramedFile::salvage(const std::string& path, std::size_t header_size) {
+  HOLDFAST_ASSIGN(const Bytes bytes, read_whole_file(path, UINT64_MAX));
+  std::vector<Bytes> out;
+  std::uint64_t budget = kScanBudgetBytes;
+  std::size_t offset = header_size;
+  while (const auto found = find_frame(bytes, offset, budget)) {
+    const auto payload = frame_at(ByteView(bytes).subspan(*found));
+    out.emplace_back(payload->begin(), payload->end());
+    offset = *found + kFrameHeadBytes + payload->size();
+  }
+  return out;
 }
 
 Status FramedFile::append(const std::vector<Bytes>& payloads) {

@@ -18,8 +18,10 @@ class FramedFile {
   /// Gets every intact frame in order, with its number.
   using Visitor = std::function<Status(std::uint64_t number, ByteView payload)>;
   /// Opens `path`, or makes it (with directory entry synced) when it is absent. Errors: kCorrupt when the header is another one, or when an intact
-  /// frame follows a damaged one (naming the offset); kNoSpace, kInternal; those of `visit`.
+  /// frame stands anywhere behind a damaged one (naming the offset; nothing is cut off then); kNoSpace, kInternal; those of `visit`.
   static Result<std::unique_ptr<FramedFile>> open(std::string path, ByteView header, const Visitor& visit);
+  /// Every intact frame of a damaged file behind its first `header_size` bytes, in order. The file is only read. Errors: kNotFound, kInternal.
+  static Result<std::vector<Bytes>> salvage(const std::string& path, std::size_t header_size);
   ~FramedFile();
   FramedFile(const FramedFile&) = delete;
   FramedFile& operator=(const FramedFile&) = delete;

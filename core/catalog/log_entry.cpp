@@ -191,10 +191,15 @@ Result<Bytes> LogCipher::seal(std::uint64_t number, ByteView plain, RandomSource
   return seal_box(key_.view(), entry_aad(log_, number), plain, random);
 }
 
-Result<LogEntry> LogCipher::open(std::uint64_t number, ByteView sealed) const {
+Result<Bytes> LogCipher::open_bytes(std::uint64_t number, ByteView sealed) const {
   auto plain = open_box(key_.view(), entry_aad(log_, number), sealed);
   if (!plain) return std::move(plain).error().with_context("log entry " + std::to_string(number));
-  return decode_log_entry(*plain);
+  return plain;
+}
+
+Result<LogEntry> LogCipher::open(std::uint64_t number, ByteView sealed) const {
+  HOLDFAST_ASSIGN(const Bytes plain, open_bytes(number, sealed));
+  return decode_log_entry(plain);
 }
 
 Signature sign_log_entry(const LogIdentity& log, std::uint64_t number, const Digest& leaf, ByteView writer_seed) {

@@ -75,7 +75,9 @@ class LogCipher {
   LogCipher(const LogIdentity& log, ByteView k_cat);
   /// Errors: kInternal (no entropy).
   Result<Bytes> seal(std::uint64_t number, ByteView plain, RandomSource& random) const;
-  /// Errors: kCorrupt when it is not entry `number` of this log.
+  /// The bytes of the entry. Errors: kCorrupt when it is not entry `number` of this log.
+  Result<Bytes> open_bytes(std::uint64_t number, ByteView sealed) const;
+  /// The same, decoded. Errors: also those of decode_log_entry.
   Result<LogEntry> open(std::uint64_t number, ByteView sealed) const;
   [[nodiscard]] const LogIdentity& log() const noexcept { return log_; }
 

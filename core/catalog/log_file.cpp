@@ -40,6 +40,16 @@ Result<std::unique_ptr<LogFile>> LogFile::open(const std::string& directory, con
   return out;
 }
 
+Result<std::vector<SignedEntry>> LogFile::salvage(const std::string& directory, const LogIdentity& log) {
+  HOLDFAST_ASSIGN(const auto frames, FramedFile::salvage(path_in(directory, log.incarnation), header_of(log).size()));
+  std::vector<SignedEntry> out;
+  for (const auto& frame : frames) {
+    auto entry = decode_frame(frame);
+    if (entry) out.push_back(std::move(*entry));
+  }
+  return out;
+}
+
 Result<std::uint64_t> LogFile::append(std::span<const SignedEntry> entries) {
   const std::lock_guard lock(mutex_);
   return append_locked(entries);

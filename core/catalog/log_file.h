@@ -22,6 +22,8 @@ class LogFile {
  public:
   /// Opens or makes it. Errors: those of FramedFile::open; kCorrupt for a frame that is no entry.
   static Result<std::unique_ptr<LogFile>> open(const std::string& directory, const LogIdentity& log);
+  /// The entries of a damaged file that can still be read, in order; how many are missing between them is not known. Errors: those of FramedFile::salvage.
+  static Result<std::vector<SignedEntry>> salvage(const std::string& directory, const LogIdentity& log);
   static std::string path_in(const std::string& directory, const IncarnationId& incarnation);
 
   /// Durable at return; returns the number of the first one. Errors: kNoSpace, kInternal.

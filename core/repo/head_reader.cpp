@@ -212,6 +212,7 @@ Result<HeadReader::OwnHead> HeadReader::check_own(ObjectStore& store, const Repo
   out.is_there = true;
   const LogState shown{head->head.log_size, head->head.merkle_root};
   if (head->head.log == published.log && shown == published.state) return out;
+  HOLDFAST_TRY(take_own_keys(store, *head, context));
   {
     const std::lock_guard lock(mutex_);
     if (adopted_.contains({head->head.log.incarnation, shown.merkle_root})) return out;
@@ -220,6 +221,15 @@ Result<HeadReader::OwnHead> HeadReader::check_own(ObjectStore& store, const Repo
   if (is_covered) return out;
   HOLDFAST_TRY(adopt_ahead(store, *head, context));
   return out;
+}
+
+/// The next head names the key tables of this folder alone: a key that only the present one has must not be dropped with it.
+Status HeadReader::take_own_keys(ObjectStore& store, const VerifiedHead& head, const CallContext& context) {
+  std::uint64_t count = 0;
+  for (const auto& meta : head.head.metas) count += meta.type == MetaType::kKeyTable ? meta.count : 0;
+  if (count <= catalog_.own_state().key_count && !catalog_.lacks_keys()) return ok_status();
+  HOLDFAST_TRY(take_key_tables(store, head, context));
+  return catalog_.open_fields();
 }
 
 /// Two machines that joined at once, or over networks that did not show them to each other, have one slot: who finds the other's head there goes to another one.

@@ -41,6 +41,7 @@ class HeadReader {
     bool is_there = false;
   };
   /// Compares what `store` shows in the own slot with the own log: a log that is ahead of it, or that this state folder did not write, begins a new incarnation.
+  /// Keys of own snapshots that the head's tables have and this folder lacks are taken.
   /// Where another writer stands in the slot, this one is certified for a free slot and looks there. A head of just `published` is known to be good.
   /// Errors: of the network (nothing may be published there then); kPermissionDenied when the slot is another writer's and there is no vault here.
   Result<OwnHead> check_own(ObjectStore& store, const RepositoryCatalog::OwnState& published, const CallContext& context);
@@ -52,6 +53,7 @@ class HeadReader {
   Status take(ObjectStore& store, const VerifiedHead& head, const CallContext& context, bool& learnt);
   Status take_key_tables(ObjectStore& store, const VerifiedHead& head, const CallContext& context);
   Status leave_slot(ObjectStore& store, std::uint32_t slot, const WriterId& other, const CallContext& context);
+  Status take_own_keys(ObjectStore& store, const VerifiedHead& head, const CallContext& context);
   Status adopt_ahead(ObjectStore& store, const VerifiedHead& head, const CallContext& context);
   void note(const std::string& network, std::string problem);
 

@@ -6,30 +6,17 @@
 #include "core/base/log.h"
 #include "core/format/byte_reader.h"
 #include "core/format/byte_writer.h"
+#include "core/repo/key_frame.h"
 #include "core/repo/log_folder.h"
 
 namespace holdfast {
 namespace {
 
-constexpr ObjectKind kKeyFileObject{"HFKEYFL1", "key file"};
 constexpr std::uint64_t kReadBatch = 1024;
-
-Result<KeyTableEntry> decode_key_frame(ByteView payload) {
-  ByteReader in(payload, "key file");
-  HOLDFAST_ASSIGN(KeyTableEntry entry, decode_key_table_entry(in));
-  HOLDFAST_TRY(in.expect_end());
-  return entry;
-}
 
 /// What speaks of one incarnation of a log and is not carried into the next one.
 bool is_of_incarnation(const LogEntry& entry) {
   return std::holds_alternative<IncarnationEntry>(entry.body) || std::holds_alternative<CheckpointEntry>(entry.body);
-}
-
-Bytes key_frame(const KeyTableEntry& entry) {
-  Bytes out;
-  encode_key_table_entry(entry, out);
-  return out;
 }
 
 }  // namespace
@@ -39,12 +26,18 @@ Result<std::unique_ptr<RepositoryCatalog>> RepositoryCatalog::open(Parts parts, 
   const auto& secrets = *out->parts_.secrets;
   out->slot_ = secrets.certificate.slot;
   HOLDFAST_TRY(make_folder(out->parts_.paths.log()));
-  HOLDFAST_ASSIGN(out->own_, OwnLog::open(out->parts_.paths.log(), secrets.log_of(out->identity_.incarnation), secrets.keys->catalog(),
-                                          secrets.writer_seed.view(), out->parts_.random));
-  HOLDFAST_TRY(out->begin_log(*out->own_, {}));
-  HOLDFAST_TRY(out->open_keys(secrets.writer));
+  auto own = OwnLog::open(out->parts_.paths.log(), secrets.log_of(out->identity_.incarnation), secrets.keys->catalog(), secrets.writer_seed.view(),
+                          out->parts_.random);
+  if (own) {
+    out->own_ = std::move(*own);
+    HOLDFAST_TRY(out->begin_log(*out->own_, {}));
+  } else {
+    HOLDFAST_TRY(out->salvage_own_log(std::move(own).error()));
+  }
   HOLDFAST_TRY(out->open_other_logs());
   HOLDFAST_ASSIGN(out->view_, CatalogView::open(out->parts_.view_store, secrets.genesis.repository, secrets.keys->catalog()));
+  auto keys = out->open_keys(secrets.writer);
+  if (!keys) HOLDFAST_TRY(out->salvage_own_keys(std::move(keys).error()));
   const auto folded = out->fold_all();
   if (!folded) {
     log_warning("the folded catalog is folded anew: " + folded.error().message());
@@ -69,14 +62,12 @@ Status RepositoryCatalog::begin_log(OwnLog& log, const std::vector<LogEntry>& ca
 Status RepositoryCatalog::open_keys(const WriterId& writer) {
   if (key_files_.contains(writer)) return ok_status();
   KeyFile out;
-  Bytes header;
-  ByteWriter(header).prelude(kKeyFileObject).id(parts_.secrets->genesis.repository).id(writer);
   const auto visit = [&](std::uint64_t, ByteView payload) -> Status {
     HOLDFAST_ASSIGN(const KeyTableEntry entry, decode_key_frame(payload));
     out.keys.insert_or_assign(entry.snapshot, entry);
     return ok_status();
   };
-  HOLDFAST_ASSIGN(out.file, FramedFile::open(parts_.paths.log() + "/" + writer.hex() + ".hfk", header, visit));
+  HOLDFAST_ASSIGN(out.file, FramedFile::open(key_path(writer), key_header(writer), visit));
   key_files_.emplace(writer, std::move(out));
   return ok_status();
 }
@@ -88,6 +79,12 @@ Status RepositoryCatalog::open_other_logs() {
     if (log.repository != repository || log.incarnation == identity_.incarnation) continue;
     auto opened = LogFile::open(parts_.paths.log(), log);
     if (!opened) {
+      if (log.writer == parts_.secrets->writer) {
+        // One that ended: the present one repeats it.
+        log_warning("an ended log is set aside: " + opened.error().message());
+        HOLDFAST_TRY(set_aside(LogFile::path_in(parts_.paths.log(), log.incarnation)));
+        continue;
+      }
       // A copy: the networks have it.
       log_warning("a copied log is fetched again: " + opened.error().message());
       HOLDFAST_TRY(remove_file(LogFile::path_in(parts_.paths.log(), log.incarnation)));
@@ -96,13 +93,11 @@ Status RepositoryCatalog::open_other_logs() {
     other_logs_.emplace(log.incarnation, std::move(*opened));
   }
   for (const auto& writer : folder.key_writers) {
+    if (writer == parts_.secrets->writer) continue;
     auto opened = open_keys(writer);
-    if (opened || writer == parts_.secrets->writer) {
-      HOLDFAST_TRY(std::move(opened));
-      continue;
-    }
+    if (opened) continue;
     log_warning("a copied key table is fetched again: " + opened.error().message());
-    HOLDFAST_TRY(remove_file(parts_.paths.log() + "/" + writer.hex() + ".hfk"));
+    HOLDFAST_TRY(remove_file(key_path(writer)));
   }
   return ok_status();
 }
@@ -261,19 +256,23 @@ Status RepositoryCatalog::take_entries(const VerifiedHead& head, std::span<const
 }
 
 Status RepositoryCatalog::take_keys(const WriterId& writer, std::span<const KeyTableEntry> keys) {
-  const std::lock_guard lock(mutex_);
-  HOLDFAST_TRY(open_keys(writer));
-  auto& file = key_files_.at(writer);
-  std::vector<Bytes> frames;
   std::vector<KeyTableEntry> fresh;
-  for (const auto& key : keys) {
-    if (file.keys.contains(key.snapshot)) continue;
-    frames.push_back(key_frame(key));
-    fresh.push_back(key);
+  {
+    const std::lock_guard lock(mutex_);
+    HOLDFAST_TRY(open_keys(writer));
+    auto& file = key_files_.at(writer);
+    std::vector<Bytes> frames;
+    for (const auto& key : keys) {
+      if (file.keys.contains(key.snapshot)) continue;
+      frames.push_back(key_frame(key));
+      fresh.push_back(key);
+    }
+    HOLDFAST_TRY(file.file->append(frames));
+    for (const auto& key : fresh) file.keys.insert_or_assign(key.snapshot, key);
+    HOLDFAST_TRY(view_->add_keys(fresh));
   }
-  HOLDFAST_TRY(file.file->append(frames));
-  for (const auto& key : fresh) file.keys.insert_or_assign(key.snapshot, key);
-  return view_->add_keys(fresh);
+  if (!fresh.empty() && writer == parts_.secrets->writer && on_append_) on_append_();
+  return ok_status();
 }
 
 Result<std::vector<LogEntry>> RepositoryCatalog::plain_entries(const OwnLog& log) const {

@@ -26,7 +26,9 @@ class RepositoryCatalog final : public PlacementLog {
     Clock& clock;
   };
   /// Opens the logs in the state folder and folds what the view lacks; a view that contradicts the logs is folded anew. The own log is started with its
-  /// incarnation entry when it is empty. Errors: kCorrupt (the own log is damaged), kNoSpace, kInternal.
+  /// incarnation entry when it is empty. Where the own log or key file is damaged, what is intact goes into a new one (a log: into a new incarnation), the damaged
+  /// file stays under a name that ends in ".damaged", and what is missing comes from the view and the networks' heads.
+  /// Errors: kCorrupt (nothing of the own log can be read), kNoSpace, kInternal.
   static Result<std::unique_ptr<RepositoryCatalog>> open(Parts parts, RepositoryIdentity identity);
 
   /// Appends to the own log (durable: the commit point) and folds. Errors: kNoSpace, kInternal: nothing was said then.
@@ -57,6 +59,8 @@ class RepositoryCatalog final : public PlacementLog {
   Result<std::vector<SignedEntry>> read_own(const LogIdentity& log, std::uint64_t first, std::uint64_t count) const;
   Result<std::vector<KeyTableEntry>> read_own_keys(std::uint64_t first, std::uint64_t count) const;
   [[nodiscard]] std::vector<OtherWriter> others() const;
+  /// Whether the own key file was damaged when it was opened: what the networks hold of its keys is to be taken.
+  [[nodiscard]] bool lacks_keys() const noexcept { return lacks_keys_; }
 
   /// What is here of a log of another writer (or of an earlier incarnation of this one): 0 entries when nothing.
   Result<LogState> known(const LogIdentity& log);
@@ -64,7 +68,7 @@ class RepositoryCatalog final : public PlacementLog {
   Result<Digest> known_root(const LogIdentity& log, std::uint64_t size);
   /// Takes verified entries that continue the copy of another writer's log up to what `head` says, and folds them. Errors: kConflict: a fork.
   Status take_entries(const VerifiedHead& head, std::span<const SignedEntry> entries);
-  /// Keys out of another writer's table. Those that are here already are left alone.
+  /// Keys out of a writer's table. Those that are here already are left alone; what on_append() was given is called when own ones have come.
   Status take_keys(const WriterId& writer, std::span<const KeyTableEntry> keys);
   /// Opens private fields of snapshots whose keys have come.
   Status open_fields();
@@ -76,7 +80,7 @@ class RepositoryCatalog final : public PlacementLog {
   /// log and those of the published one, and calls what on_append() was given; none begins where an ended one says nothing new. Errors: kCorrupt (nothing was said then); kNoSpace, kInternal: the old incarnation goes on.
   Status start_incarnation(const VerifiedHead& published, std::span<const SignedEntry> entries);
 
-  /// Called after each append and each change of incarnation or slot, from the thread that did it, outside all locks.
+  /// Called when there is something new to publish: an append, keys, another incarnation or slot; from the thread that did it, outside all locks.
   void on_append(std::function<void()> call) { on_append_ = std::move(call); }
   /// Grows with every append, whatever it says.
   [[nodiscard]] std::uint64_t changes() const noexcept { return changes_.load(); }
@@ -84,7 +88,11 @@ class RepositoryCatalog final : public PlacementLog {
  private:
   explicit RepositoryCatalog(Parts parts, RepositoryIdentity identity)
       : parts_(std::move(parts)), identity_(std::move(identity)) {}
+  [[nodiscard]] std::string key_path(const WriterId& writer) const { return parts_.paths.log() + "/" + writer.hex() + ".hfk"; }
+  [[nodiscard]] Bytes key_header(const WriterId& writer) const;
   Status open_keys(const WriterId& writer);
+  Status salvage_own_log(Error damage);
+  Status salvage_own_keys(Error damage);
   Status open_other_logs();
   Status begin_log(OwnLog& log, const std::vector<LogEntry>& carried);
   Status fold_all();
@@ -104,6 +112,7 @@ class RepositoryCatalog final : public PlacementLog {
     std::unordered_map<SnapshotId, KeyTableEntry> keys;
   };
   std::map<WriterId, KeyFile> key_files_;
+  bool lacks_keys_ = false;  // constant after opening
   std::unique_ptr<CatalogView> view_;
   std::function<void()> on_append_;
   std::atomic<std::uint64_t> changes_{0};

@@ -80,6 +80,31 @@ TEST(OwnLog, DamageInTheMiddle_IsCorruptAndNotCutOff) {
   EXPECT_EQ(std::filesystem::file_size(path), size);
 }
 
+TEST(OwnLog, ZeroedSectorOrWrongSizeInTheMiddle_IsCorruptAndNotCutOff) {
+  for (const bool zero : {true, false}) {
+    CatalogWorld world;
+    const TemporaryFolder folder;
+    const std::string path = LogFile::path_in(folder.path(), world.log.incarnation);
+    append_events(*open_log(world, folder.path()), 100);
+    const auto size = std::filesystem::file_size(path);
+    ASSERT_GT(size, 10'000U);
+    {
+      std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+      // The first frame stands behind a header of 60 bytes.
+      file.seekp(zero ? 4096 : 62);
+      file << std::string(zero ? 4096 : 1, zero ? '\0' : '\x55');
+    }
+    const auto log = OwnLog::open(folder.path(), world.log, world.k_cat, world.writer_seed, world.random);
+    ASSERT_FALSE(log.has_value());
+    EXPECT_EQ(log.error().code(), ErrorCode::kCorrupt);
+    EXPECT_EQ(std::filesystem::file_size(path), size);
+    const auto salvaged = LogFile::salvage(folder.path(), world.log);
+    ASSERT_TRUE(salvaged.has_value());
+    EXPECT_LT(salvaged->size(), 100U);
+    EXPECT_GE(salvaged->size(), zero ? 60U : 99U);
+  }
+}
+
 TEST(CatalogView, FoldedAgainAfterClear_IsTheSame) {
   CatalogWorld world;
   const TemporaryFolder folder;

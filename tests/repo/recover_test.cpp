@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fstream>
+
 #include "core/catalog/head.h"
 #include "tests/repo/repository_fixture.h"
 
@@ -294,6 +296,55 @@ TEST(Incarnation, RolledBackBehindANetworkThatLags_LosesNothingOfTheOther) {
     const auto read = read_file(**recovered, ids[i], "a");
     ASSERT_TRUE(read.has_value()) << i << ": " << read.error().message();
     EXPECT_EQ(*read, SeededRandom(70 + i).bytes(50'000));
+  }
+}
+
+/// Zeroes the middle third of a file.
+void damage(const std::string& path) {
+  const auto size = std::filesystem::file_size(path);
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(static_cast<std::streamoff>(size / 3));
+  file << std::string(size / 3, '\0');
+  ASSERT_TRUE(file.good());
+}
+
+TEST(Damage, InOwnLogAndKeys_OpensAndTheNetworksGiveBackWhatIsMissing) {
+  for (const std::string extension : {".hfl", ".hfk"}) {
+    const auto networks = two_sites();
+    Machine machine(networks);
+    const auto sheet = machine.init();
+    machine.open();
+    ASSERT_TRUE(machine.repository().create_database("orders", {}, 0, 0).has_value());
+    std::vector<SnapshotId> ids;
+    for (std::uint64_t i = 0; i < 6; ++i) {
+      write_file(machine.repository(), "orders", "a", SeededRandom(80 + i).bytes(20'000));
+      ids.push_back(seal(machine.repository(), "orders").snapshot.id);
+    }
+    ASSERT_TRUE(machine.repository().settle(true, testing::patient()).has_value());
+    machine.close();
+    for (const auto& item : std::filesystem::directory_iterator(machine.state() + "/log")) {
+      if (item.path().extension() == extension) damage(item.path());
+    }
+    machine.forget_view();
+    machine.open();
+    ASSERT_TRUE(machine.repository().settle(true, testing::patient()).has_value());
+    write_file(machine.repository(), "orders", "a", SeededRandom(86).bytes(20'000));
+    ids.push_back(seal(machine.repository(), "orders").snapshot.id);
+    ASSERT_TRUE(machine.repository().settle(true, testing::patient()).has_value());
+    machine.close();
+    machine.forget_view();
+    machine.open();
+    EXPECT_EQ(machine.repository().snapshots("orders").size(), ids.size());
+    Machine other(only(*networks, "beta"), "db2");
+    const auto recovered = other.recover(sheet, "beta");
+    ASSERT_TRUE(recovered.has_value()) << recovered.error().message();
+    for (auto* repository : {&machine.repository(), *recovered}) {
+      for (std::size_t i = 0; i < ids.size(); ++i) {
+        const auto read = read_file(*repository, ids[i], "a");
+        ASSERT_TRUE(read.has_value()) << extension << " " << i << ": " << read.error().message();
+        EXPECT_EQ(*read, SeededRandom(80 + i).bytes(20'000));
+      }
+    }
   }
 }
 

@@ -11,6 +11,7 @@
 
 #include "adapters/local/posix_file.h"
 #include "core/base/clock.h"
+#include "core/base/log.h"
 #include "core/store/object_name.h"
 
 namespace holdfast {
@@ -103,18 +104,11 @@ Result<std::shared_ptr<DirectoryStore>> DirectoryStore::open(const Options& opti
   if (options.path.empty()) return Error(ErrorCode::kInvalidArgument, "network '" + options.name + "' needs a path");
   std::shared_ptr<DirectoryStore> store(new DirectoryStore(options));
   const std::string& root = store->root_;
-  if (!exists(root + "/" + kMarkerName)) {
-    if (!options.create) {
-      return Error(ErrorCode::kUnavailable, "there is no store in " + root + ": is its disk mounted?")
-          .on_network(options.name);
-    }
-    HOLDFAST_TRY(local::make_folders(root));
-    HOLDFAST_ASSIGN(const bool usable, may_become_store(root));
-    if (!usable) {
-      return Error(ErrorCode::kInvalidArgument, root + " has other files in it: give network '" + options.name +
-                                                    "' a directory of its own");
-    }
-    HOLDFAST_TRY(write_marker(root));
+  if (Status ready = store->become_store(options.create); !ready) {
+    // A mistake in the configuration is one; but a disk or share that is away is a network that is down, and stops nothing else.
+    if (ready.error().code() == ErrorCode::kInvalidArgument) return std::move(ready).error();
+    log_warning("network " + options.name + " is down: " + ready.error().message());
+    return store;
   }
   local::remove_stale_temporaries(root);
   std::error_code failed;
@@ -126,13 +120,24 @@ Result<std::shared_ptr<DirectoryStore>> DirectoryStore::open(const Options& opti
   return store;
 }
 
+Status DirectoryStore::become_store(bool create) const {
+  if (exists(root_ + "/" + kMarkerName)) return ok_status();
+  if (!create) return Error(ErrorCode::kUnavailable, "there is no store in " + root_ + ": is its disk mounted?").on_network(traits_.name);
+  HOLDFAST_TRY(local::make_folders(root_));
+  HOLDFAST_ASSIGN(const bool usable, may_become_store(root_));
+  if (!usable) {
+    return Error(ErrorCode::kInvalidArgument, root_ + " has other files in it: give network '" + traits_.name + "' a directory of its own");
+  }
+  return write_marker(root_);
+}
+
 std::string DirectoryStore::path_of(std::string_view locator) const {
   return root_ + "/" + std::string(locator);
 }
 
 Status DirectoryStore::check_mounted() const {
   if (exists(root_ + "/" + kMarkerName)) return ok_status();
-  return Error(ErrorCode::kUnavailable, root_ + " has no store in it any more: is its disk mounted?");
+  return Error(ErrorCode::kUnavailable, root_ + " has no store in it: is its disk mounted?");
 }
 
 Error DirectoryStore::explain(Error error) const {

@@ -25,9 +25,9 @@ class DirectoryStore final : public ObjectStore {
     std::string jurisdiction = {};
     bool create = true;  ///< false: refuse a directory that is no store yet (removable disks)
   };
-  /// Opens the directory, makes it a store when it is empty, and sweeps what crashed writers left.
-  /// Errors: kInvalidArgument (no path; neither empty nor a store), kUnavailable (no store there, and create is false),
-  /// kPermissionDenied, kNoSpace.
+  /// Opens the directory, makes it a store when it is empty, and sweeps what crashed writers left. One that can't be reached now (a disk or share
+  /// that is away) is a network that is down: its calls answer kUnavailable until it is there.
+  /// Errors: kInvalidArgument (no path; neither empty nor a store).
   static Result<std::shared_ptr<DirectoryStore>> open(const Options& options);
 
   const StoreTraits& traits() const noexcept override { return traits_; }
@@ -46,6 +46,7 @@ class DirectoryStore final : public ObjectStore {
 
  private:
   explicit DirectoryStore(const Options& options);
+  Status become_store(bool create) const;
   [[nodiscard]] std::string path_of(std::string_view locator) const;
   [[nodiscard]] Status check_mounted() const;
   /// `error`, or kUnavailable when it says "not found" because the whole directory is gone.

@@ -240,12 +240,14 @@ void Placer::State::drop_if_done(PackNumber number) {
   changed();
 }
 
-/// What is likely to be read soon stays on this machine: nodes, then the newest data.
+/// What is likely to be read soon stays on this machine: nodes, on which the live tree stands when no network answers, then the newest data, unless
+/// a `local` network has it as near.
 void Placer::State::offer_to_cache(const StagedPack& pack) {
-  for (const NetworkCopy& copy : parts.directory.copies(pack.id)) {
+  const auto copies = parts.directory.copies(pack.id);
+  const bool data_is_near = std::ranges::any_of(copies, [&](const NetworkCopy& copy) {
     const auto store = parts.networks.find(copy.network);
-    if (store && store->traits().type == "local") return;  // as near as the cache
-  }
+    return store && store->traits().type == "local";
+  });
   const auto read = [&](std::uint64_t offset, std::uint64_t size) -> Result<Bytes> {
     HOLDFAST_ASSIGN(std::optional<Bytes> bytes, parts.stage.read(pack.number, offset, size));
     if (!bytes) return Error(ErrorCode::kNotFound, "the pack left staging");
@@ -258,6 +260,7 @@ void Placer::State::offer_to_cache(const StagedPack& pack) {
   std::stable_partition(entries.begin(), entries.end(), [](const PackEntry& e) { return e.kind != ChunkKind::kData; });
   std::uint64_t offered = 0;
   for (const PackEntry& entry : entries) {
+    if (data_is_near && entry.kind == ChunkKind::kData) return;
     offered += entry.record_size_bytes;
     if (offered > options.cache_on_drop_max_bytes) return;
     const Result<Bytes> record = read(entry.offset, entry.record_size_bytes);

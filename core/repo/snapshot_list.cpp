@@ -40,6 +40,8 @@ SnapshotInfo to_info(const SnapshotRow& row, const std::map<DatabaseId, std::str
     info.bytes_logical = directory->root.totals.bytes;
     info.files = directory->root.totals.files;
   }
+  // Totals of directories leave the bytes of hard-linked files to the link table (FORMAT.md §4).
+  if (fields.links) info.bytes_logical += fields.links->totals.bytes;
   return info;
 }
 

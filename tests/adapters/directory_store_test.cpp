@@ -129,7 +129,27 @@ TEST(DirectoryStore, UnmountedDisk_IsUnavailableAndNeverEmpty) {
     EXPECT_FALSE(store->health(kNow)->reachable);
   }
   EXPECT_TRUE(std::filesystem::is_empty(folder / "store"));
-  EXPECT_EQ(DirectoryStore::open({.path = folder / "store", .create = false}).error().code(), ErrorCode::kUnavailable);
+}
+
+TEST(DirectoryStore, DiskThatIsAwayAtTheStart_IsANetworkThatIsDown_AndComesBack) {
+  const TemporaryFolder folder;
+  const auto ref = open_store(folder / "store")->put("packs/0a", as_bytes("sealed"), kNow);
+  ASSERT_TRUE(ref);
+  std::filesystem::rename(folder / "store", folder / "elsewhere");
+  write_file(folder / "a-file", "no folder");
+  for (const DirectoryStore::Options& options : {DirectoryStore::Options{.path = folder / "store", .create = false},
+                                                 DirectoryStore::Options{.path = folder / "a-file"}}) {
+    const auto store = DirectoryStore::open(options);
+    ASSERT_TRUE(store) << store.error().message();
+    EXPECT_EQ((*store)->put("packs/0b", as_bytes("x"), kNow).error().code(), ErrorCode::kUnavailable);
+    EXPECT_EQ((*store)->resolve_head({}, 0, {}, kNow).error().code(), ErrorCode::kUnavailable);
+    EXPECT_FALSE((*store)->health(kNow)->reachable);
+  }
+  const auto store = DirectoryStore::open({.path = folder / "store", .create = false});
+  std::filesystem::rename(folder / "elsewhere", folder / "store");
+  Bytes out(6);
+  ASSERT_TRUE((*store)->read(*ref, 0, out, kNow));
+  EXPECT_EQ(as_text(out), "sealed");
 }
 
 TEST(DirectoryStore, FolderOfSomebodyElse_IsRefused) {

@@ -17,7 +17,7 @@ finish() {
   local code=$? pid folder command
   set +e
   for command in "${AT_END[@]+"${AT_END[@]}"}"; do eval "$command"; done
-  for folder in "${MOUNTS[@]+"${MOUNTS[@]}"}"; do mountpoint -q "$folder" && umount -l "$folder"; done
+  for folder in "${MOUNTS[@]+"${MOUNTS[@]}"}"; do is_mounted "$folder" && umount -l "$folder"; done
   for pid in "${PIDS[@]+"${PIDS[@]}"}"; do kill "$pid" 2> /dev/null; done
   sleep 0.2
   for pid in "${PIDS[@]+"${PIDS[@]}"}"; do kill -9 "$pid" 2> /dev/null; done
@@ -30,6 +30,8 @@ finish() {
 trap finish EXIT
 trap 'echo "FAILED at ${BASH_SOURCE[0]##*/}:$LINENO: $BASH_COMMAND" >&2' ERR
 
+# is_mounted DIR: also where only its owner may look in.
+is_mounted() { grep -qF " $1 fuse." /proc/mounts; }
 need_fuse() { [ -c /dev/fuse ] && [ "$(id -u)" -eq 0 ] || skip "needs /dev/fuse and root"; }
 
 # use_repository NAME [CONFIG TEXT]: environment of one state folder; the configuration goes to $T/NAME/holdfast.toml.

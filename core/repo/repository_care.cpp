@@ -187,6 +187,7 @@ std::string RepositoryImpl::metrics() {
   one("chunks", "gauge", "Chunks in the index.", stores_.index->stats().chunks);
   one("staged_bytes", "gauge", "Bytes in staging.", usage.bytes);
   one("staging_limit_bytes", "gauge", "Bytes that staging may take.", usage.limit_bytes);
+  one("chunks_cut_total", "counter", "Chunks handed over since the start, known ones and nodes included.", ingest.chunks_new + ingest.chunks_known);
   one("ingested_bytes_total", "counter", "Plaintext handed over since the start.", ingest.bytes_in);
   one("new_bytes_total", "counter", "Plaintext of chunks that were not known.", ingest.bytes_new);
   one("stored_bytes_total", "counter", "Sealed bytes of chunks that were not known.", ingest.bytes_stored);

@@ -57,19 +57,35 @@ Error file_error(const std::string& doing, const std::string& path) {
 
 WallNanos nanos(const timespec& time) { return time.tv_sec * 1'000'000'000LL + time.tv_nsec; }
 
-std::map<std::string, std::string> read_xattrs(const std::string& proc_path) {
-  std::map<std::string, std::string> xattrs;
+using Xattrs = std::map<std::string, std::string>;
+
+/// `list` and `get` are listxattr(2) and getxattr(2) of one file.
+template <typename List, typename Get>
+Xattrs read_xattrs(List list, Get get) {
+  Xattrs xattrs;
   std::vector<char> names(kXattrsMaxBytes);
-  const ssize_t size = ::llistxattr(proc_path.c_str(), names.data(), names.size());
+  const ssize_t size = list(names.data(), names.size());
   std::vector<char> value(kXattrsMaxBytes);
   for (ssize_t at = 0; at < size;) {
     const std::string name(names.data() + at);
     at += static_cast<ssize_t>(name.size()) + 1;
     if (name.starts_with("user.holdfast.")) continue;
-    const ssize_t length = ::lgetxattr(proc_path.c_str(), name.c_str(), value.data(), value.size());
+    const ssize_t length = get(name.c_str(), value.data(), value.size());
     if (length >= 0) xattrs[name] = std::string(value.data(), static_cast<std::size_t>(length));
   }
   return xattrs;
+}
+
+Xattrs xattrs_of(int descriptor) {
+  return read_xattrs([&](char* out, std::size_t size) { return ::flistxattr(descriptor, out, size); },
+                     [&](const char* name, char* out, std::size_t size) { return ::fgetxattr(descriptor, name, out, size); });
+}
+
+/// Of what has `name` in the directory, a symbolic link itself included: there is no call for that but by this path.
+Xattrs xattrs_of(int directory, const std::string& name) {
+  const std::string path = "/proc/self/fd/" + std::to_string(directory) + "/" + name;
+  return read_xattrs([&](char* out, std::size_t size) { return ::llistxattr(path.c_str(), out, size); },
+                     [&](const char* attribute, char* out, std::size_t size) { return ::lgetxattr(path.c_str(), attribute, out, size); });
 }
 
 }  // namespace
@@ -111,7 +127,7 @@ struct TreeBuilder::State {
         reader(p.source), editor(p.source, p.pipeline, o.domain) {}
 
   std::uint64_t number_of(const struct stat& info);
-  Inode inode_of(const struct stat& info, const std::string& proc_path);
+  Inode inode_of(const struct stat& info, Xattrs xattrs);
   void judge_file(const std::string& path, Inode& inode);
   Result<Inode> walk(OpenFile top_descriptor, const std::string& name, const struct stat& info, const CallContext& context);
   Result<std::optional<Inode>> visit_child(Level& level, const std::string& name, std::vector<Level>& stack,
@@ -141,7 +157,7 @@ std::uint64_t TreeBuilder::State::number_of(const struct stat& info) {
   return number;
 }
 
-Inode TreeBuilder::State::inode_of(const struct stat& info, const std::string& proc_path) {
+Inode TreeBuilder::State::inode_of(const struct stat& info, Xattrs xattrs) {
   Inode inode;
   inode.ino = number_of(info);
   inode.mode = info.st_mode;
@@ -153,7 +169,7 @@ Inode TreeBuilder::State::inode_of(const struct stat& info, const std::string& p
   // Of directories the walk counts those below that are part of this backup.
   inode.nlink = S_ISREG(info.st_mode) ? info.st_nlink : S_ISDIR(info.st_mode) ? 2 : 1;
   if (S_ISCHR(info.st_mode) || S_ISBLK(info.st_mode)) inode.rdev = info.st_rdev;
-  inode.xattrs = read_xattrs(proc_path);
+  inode.xattrs = std::move(xattrs);
   return inode;
 }
 
@@ -188,11 +204,11 @@ Result<Content> TreeBuilder::State::read_content(int descriptor, const std::stri
     if (offset >= data_end) {
       // Holes are kept as holes, as far as the filesystem tells them.
       const off_t data = ::lseek(descriptor, static_cast<off_t>(offset), SEEK_DATA);
-      if (data < 0) {
-        if (errno == ENXIO && size > offset) HOLDFAST_TRY(chunks.add_hole(size - offset));
-        if (errno != ENXIO && errno != EINVAL) return file_error("reading", path);
-        if (errno == ENXIO) break;
+      if (data < 0 && errno == ENXIO) {
+        if (size > offset) HOLDFAST_TRY(chunks.add_hole(size - offset));
+        break;
       }
+      if (data < 0 && errno != EINVAL) return file_error("reading", path);
       if (data > static_cast<off_t>(offset)) {
         HOLDFAST_TRY(chunks.add_hole(static_cast<std::uint64_t>(data) - offset));
         offset = static_cast<std::uint64_t>(data);
@@ -248,7 +264,7 @@ Inode TreeBuilder::State::as_link(Inode inode) {
 Result<TreeBuilder::State::Level> TreeBuilder::State::enter(OpenFile descriptor, std::string path, std::string name,
                                                             const struct stat& info, TreeRoot before) {
   Level level;
-  level.inode = inode_of(info, "/proc/self/fd/" + std::to_string(descriptor.get()));
+  level.inode = inode_of(info, xattrs_of(descriptor.get()));
   level.path = std::move(path);
   level.name = std::move(name);
   level.previous = std::move(before);
@@ -296,7 +312,7 @@ Result<std::optional<Inode>> TreeBuilder::State::visit_child(Level& level, const
     stack.push_back(std::move(next));
     return std::optional<Inode>();
   }
-  Inode inode = inode_of(info, "/proc/self/fd/" + std::to_string(level.descriptor.get()) + "/" + name);
+  Inode inode = inode_of(info, xattrs_of(level.descriptor.get(), name));
   ++progress.files;
   if (report) report(progress);
   if (S_ISLNK(info.st_mode)) {
@@ -384,7 +400,7 @@ Status TreeBuilder::add_path(const std::string& path, const CallContext& context
     if (const auto* content = std::get_if<DirectoryContent>(&state_->previous->first.content)) before = content->root;
   }
   HOLDFAST_ASSIGN(const std::optional<Entry> entry, state_->find_previous(before, name, context));
-  Inode inode = state_->inode_of(info, "/proc/self/fd/" + std::to_string(file.get()));
+  Inode inode = state_->inode_of(info, xattrs_of(file.get()));
   inode.nlink = 1;  // its other names are not part of this backup
   ++state_->progress.files;
   HOLDFAST_ASSIGN(state_->top[name], state_->read_file(file.get(), info, name, std::move(inode), entry, context));

@@ -17,6 +17,8 @@ namespace {
 
 constexpr std::string_view kSuffix = ".hfj";
 constexpr std::string_view kUnfinishedSuffix = ".tmp";
+// Queued beyond it, records are committed by whoever appends: a bound on memory where nobody asks for durability.
+constexpr std::size_t kQueueMaxBytes = 32U << 20U;
 
 std::string file_name(std::uint64_t number) {
   std::array<char, 32> text{};
@@ -49,6 +51,7 @@ struct Journal::State {
   std::mutex mutex;
   std::condition_variable round_ended;
   std::vector<Bytes> queue;
+  std::size_t queue_bytes = 0;
   Position next = 0;
   Prepare prepare;
   std::uint64_t rounds_begun = 0;
@@ -210,6 +213,7 @@ Status Journal::State::exclusively(std::unique_lock<std::mutex>& lock, Work work
   in_round = true;
   const std::uint64_t round = ++rounds_begun;
   std::vector<Bytes> taken = std::exchange(queue, {});
+  queue_bytes = 0;
   lock.unlock();
   Status status = work(std::move(taken));
   lock.lock();
@@ -221,9 +225,30 @@ Status Journal::State::exclusively(std::unique_lock<std::mutex>& lock, Work work
 }
 
 Journal::Position Journal::append(Bytes payload) {
-  const std::lock_guard lock(state_->mutex);
-  state_->queue.push_back(std::move(payload));
-  return state_->next++;
+  std::vector<Bytes> one;
+  one.push_back(std::move(payload));
+  return append(std::move(one));
+}
+
+Journal::Position Journal::append(std::vector<Bytes> payloads) {
+  Position first = 0;
+  bool is_much = false;
+  {
+    const std::lock_guard lock(state_->mutex);
+    first = state_->next;
+    state_->next += payloads.size();
+    if (state_->failure) return first;  // it could never be written
+    for (Bytes& payload : payloads) {
+      state_->queue_bytes += payload.size();
+      state_->queue.push_back(std::move(payload));
+    }
+    is_much = state_->queue_bytes > kQueueMaxBytes;
+  }
+  // A failure stays, and whoever asks for durability is told.
+  if (is_much) {
+    if (const Status done = commit(); !done) log_error("a commit failed: " + done.error().message());
+  }
+  return first;
 }
 
 void Journal::set_prepare(Prepare prepare) {

@@ -39,8 +39,11 @@ class Journal {
                                                ByteView key, RandomSource& random, const Visitor& visit);
   ~Journal();
 
-  /// Queues a record in memory, in order; returns its position. Not durable before a commit.
+  /// Queues a record in memory, in order; returns its position. Not durable before a commit: where very much is queued, it makes one itself and waits for it,
+  /// so it must not be called under a lock that prepare takes. After a failed commit nothing is queued any more.
   Position append(Bytes payload);
+  /// The same for several that only count together: no commit takes a part of them. Gives the position of the first.
+  Position append(std::vector<Bytes> payloads);
 
   /// What must be on disk before the queued records may be: syncs the packs and gives records that go first.
   using Prepare = std::function<Result<std::vector<Bytes>>()>;

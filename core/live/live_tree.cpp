@@ -85,7 +85,8 @@ std::vector<Bytes> LiveTreeImpl::checkpoint_records() {
 
 void LiveTreeImpl::append_checkpoint() {
   const std::lock_guard lock(mutex_);
-  for (Bytes& record : state_.checkpoint(options_.database)) journal_.append(std::move(record));
+  // Together: a commit that took the record which voids what came before, and not all that stands for it, would lose the rest at a crash.
+  journal_.append(state_.checkpoint(options_.database));
 }
 
 void LiveTreeImpl::log(const LiveBatch& batch) {

@@ -55,6 +55,30 @@ class JournalTest : public ::testing::Test {
   Texts replayed_;
 };
 
+TEST_F(JournalTest, AppendedTogether_CountTogetherOrNotAtAll) {
+  {
+    auto journal = must_open(directory_);
+    put(*journal, "before");
+    ASSERT_TRUE(journal->commit());
+    std::vector<Bytes> together(3, Bytes(100, 'x'));
+    EXPECT_EQ(journal->append(together), 1U);
+    EXPECT_EQ(journal->next_position(), 4U);
+    ASSERT_TRUE(journal->commit());
+  }
+  const stdfs::path file = files(directory_).back();
+  stdfs::resize_file(file, stdfs::file_size(file) - 1);
+  must_open(directory_);
+  EXPECT_EQ(replayed_, Texts{"before"});
+}
+
+TEST_F(JournalTest, QueueThatNobodyCommits_IsCommittedWhenItIsLarge) {
+  auto journal = must_open(directory_);
+  const std::uint64_t before = journal->sync_count();
+  for (int i = 0; i < 40; ++i) journal->append(Bytes(1U << 20U));
+  EXPECT_EQ(journal->sync_count(), before + 1);
+  EXPECT_GT(journal->size_bytes(), 32U << 20U);
+}
+
 TEST_F(JournalTest, CommittedRecords_AreReplayedInOrder) {
   {
     auto journal = must_open(directory_);

@@ -97,8 +97,13 @@ Status FileContent::resolve(bool wait) {
     Result<ChunkRef> ref = piece.ticket->wait();
     if (!ref) {
       auto again = parts_.pipeline.submit(parts_.domain, piece.ticket->plain());
+      // The failure may be an old one, of a time without room.
+      if (wait) ref = again->wait();
       const std::lock_guard lock(mutex_);
       piece.ticket = std::move(again);
+    }
+    if (!ref) {
+      is_stuck_ = true;
       return ref.error();
     }
     const std::lock_guard lock(mutex_);
@@ -192,6 +197,7 @@ void FileContent::absorb_locked() {
 
 Status FileContent::write(std::uint64_t offset, ByteView data, const CallContext& context) {
   if (data.empty()) return ok_status();
+  if (is_stuck_) HOLDFAST_TRY(store_what_waits(context));
   const std::uint64_t end = offset + data.size();
   if (offset <= tail_start_ && end > tail_start_) HOLDFAST_TRY(pull_last_chunk(context));
   {
@@ -210,7 +216,17 @@ Status FileContent::write(std::uint64_t offset, ByteView data, const CallContext
   }
   cut_tail();
   HOLDFAST_TRY(resolve(false));
-  if (dirty_.size_bytes() > parts_.dirty_bytes_max) return settle(context);
+  if (dirty_.size_bytes() <= parts_.dirty_bytes_max) return ok_status();
+  Status settled = settle(context);
+  is_stuck_ = !settled;
+  return settled;
+}
+
+/// What failed before, once more. Chunks are waited for: one that was handed over anew is not ready at once.
+Status FileContent::store_what_waits(const CallContext& context) {
+  HOLDFAST_TRY(resolve(true));
+  if (dirty_.size_bytes() > parts_.dirty_bytes_max) HOLDFAST_TRY(settle(context));
+  is_stuck_ = false;
   return ok_status();
 }
 

@@ -40,6 +40,7 @@ class FileContent {
   void make_empty();
 
   // Changing. All need is_loaded().
+  /// After bytes could not be stored it takes no more before those are: what waits in memory stays bounded.
   Status write(std::uint64_t offset, ByteView data, const CallContext& context);
   Status truncate(std::uint64_t size_bytes, const CallContext& context);
   /// Makes a hole; the size stays.
@@ -88,6 +89,7 @@ class FileContent {
   void finish_tail();
   Status resolve(bool wait);
   Status settle(const CallContext& context);
+  Status store_what_waits(const CallContext& context);
   void fill_gaps(bool to_size);
   Status rechunk_from(std::uint64_t dirty_offset, std::vector<Replacement>& done, std::optional<Bytes>& to_tail, const CallContext& context);
   Status drop_from(std::uint64_t size_bytes, const CallContext& context);
@@ -105,6 +107,7 @@ class FileContent {
   DirtyRanges dirty_;              ///< before tail_start_, or after the tail's end
   std::uint64_t size_ = 0;
   std::size_t first_pending_ = 0;  ///< no piece before it has a ticket
+  bool is_stuck_ = false;          ///< the last attempt to store what was written failed
 
   // What the last published content was (for extensions).
   std::uint64_t published_serial_ = 0;

@@ -125,7 +125,8 @@ class LiveTree {
 
   /// Applies a journal record of kind kLiveBatch or kLiveBase of this database, in order, before any other use.
   virtual Status replay(ByteView payload) = 0;
-  /// Ends replay: tails of files that travelled as bytes become chunks. The pipeline must work by then. Errors: the pipeline's.
+  /// Ends replay: tails of files that travelled as bytes become chunks, or stay as they are while there is no space. The pipeline must work by then. Errors: the
+  /// pipeline's, except kNoSpace.
   virtual Status finish_replay() = 0;
   /// Records that stand for the whole tree, base included, and void earlier ones: for Journal::checkpoint, when nothing is changed meanwhile.
   virtual std::vector<Bytes> checkpoint_records() = 0;

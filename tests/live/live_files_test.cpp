@@ -264,6 +264,52 @@ TEST_F(LiveFilesTest, Seal_CoversWhatWasFlushedAndCountsOpenWriters) {
   EXPECT_EQ(live_->attributes(ino, kContext)->size_bytes, 2000U);
 }
 
+TEST_F(LiveFilesTest, FullDisk_TakesNoMoreBytesThanItCanStore) {
+  const std::uint64_t ino = make("f");
+  auto file = open(ino);
+  ASSERT_TRUE(file->write(0, random_.bytes(5'000), kContext));
+  live_.chunks().fail_puts(true);
+  const Bytes more = random_.bytes(4'096);
+  std::uint64_t at = 5'000;
+  while (file->write(at, more, kContext)) {
+    at += more.size();
+    ASSERT_LT(at, 1'000'000U);
+  }
+  at += more.size();  // a write that fails may have been made in part
+  const std::uint64_t size = live_->attributes(ino, kContext)->size_bytes;
+  EXPECT_LE(size, at);
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_EQ(file->write(at, more, kContext).error().code(), ErrorCode::kNoSpace);
+    at += more.size();
+  }
+  EXPECT_EQ(file->flush(kContext).error().code(), ErrorCode::kNoSpace);
+  EXPECT_EQ(file->write(at, more, kContext).error().code(), ErrorCode::kNoSpace);
+  EXPECT_EQ(live_->attributes(ino, kContext)->size_bytes, size);
+  live_.chunks().fail_puts(false);
+  ASSERT_TRUE(file->write(size, more, kContext));
+  ASSERT_TRUE(file->flush(kContext));
+  EXPECT_EQ(live_->attributes(ino, kContext)->size_bytes, size + more.size());
+  const Bytes all = read_all(ino);
+  EXPECT_TRUE(std::equal(more.begin(), more.end(), all.end() - static_cast<std::ptrdiff_t>(more.size())));
+}
+
+TEST_F(LiveFilesTest, FullDiskAtOpening_KeepsTheTailsOfSyncedFiles) {
+  const Bytes data = random_.bytes(9'000);
+  const std::uint64_t ino = make("f");
+  auto file = open(ino);
+  ASSERT_TRUE(file->write(0, data, kContext));
+  ASSERT_TRUE(file->sync(kContext));
+  live_.chunks().fail_puts(true);
+  live_.crash([&] { file = nullptr; });
+  EXPECT_EQ(read_all(look("f")), data);
+  live_.crash();
+  live_.chunks().fail_puts(false);
+  EXPECT_EQ(read_all(look("f")), data);
+  const auto sealed = live_->seal(nullptr, kContext);
+  ASSERT_TRUE(sealed);
+  EXPECT_EQ(live_.content_of(live_.walk(*sealed).at("f")), data);
+}
+
 /// What write-back does: times first, then the bytes, then fsync; the file stays open over a seal.
 class LiveFilesAcrossSeal : public LiveFilesTest {
  protected:

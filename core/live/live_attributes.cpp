@@ -52,9 +52,10 @@ class LiveFileHandle final : public LiveFile {
   }
   ~LiveFileHandle() override {
     if (for_writing_) {
-      const Status status = file_->publish(false, CallContext::unbounded());
-      if (!status) log_error("closing a file of a live tree: " + status.error().message());
+      const bool is_published = publish();
       tree_.writer_closed(*file_);
+      // A truncation that came in between found a writer, and left it to that one to publish.
+      if (is_published && !file_->has_writer() && file_->has_unpublished()) publish();
     }
     const std::uint64_t inode_number = file_->ino();
     file_.reset();
@@ -92,6 +93,12 @@ class LiveFileHandle final : public LiveFile {
   std::uint64_t ino() const noexcept override { return file_->ino(); }
 
  private:
+  bool publish() {
+    const Status status = file_->publish(false, CallContext::unbounded());
+    if (!status) log_error("closing a file of a live tree: " + status.error().message());
+    return status.has_value();
+  }
+
   LiveTreeImpl& tree_;
   std::shared_ptr<OpenFile> file_;
   const bool for_writing_;

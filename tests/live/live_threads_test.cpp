@@ -16,6 +16,26 @@ using testing::SeededRandom;
 constexpr std::uint64_t kRoot = LiveTree::kRootIno;
 const CallContext kContext;
 
+TEST(LiveThreads, TruncationWhileTheLastWriterCloses_IsKept) {
+  LiveFixture live;
+  const auto made = live->make_node(kRoot, "f", {0100644, 0, 0, 0, {}}, kContext);
+  ASSERT_TRUE(made);
+  for (int round = 0; round < 300; ++round) {
+    {
+      const auto file = live->open_file(made->ino, true, kContext);
+      ASSERT_TRUE(file && (*file)->write(0, Bytes(2'000, 1), kContext));
+    }
+    auto file = live->open_file(made->ino, true, kContext);
+    ASSERT_TRUE(file);
+    std::thread closer([&] { *file = nullptr; });
+    SetAttributes empty;
+    empty.size_bytes = 0;
+    EXPECT_TRUE(live->set_attributes(made->ino, empty, kContext));
+    closer.join();
+    ASSERT_EQ(live->attributes(made->ino, kContext)->size_bytes, 0U) << "round " << round;
+  }
+}
+
 /// Each thread has files of its own and one that all share; what a thread wrote last must be there at the end and after a remount.
 TEST(LiveThreads, WritersReadersSealsAndCheckpoints_DontDisturbEachOther) {
   LiveTreeOptions options = LiveFixture::default_options();

@@ -120,8 +120,8 @@ Result<LiveAttributes> LiveTreeImpl::attributes(std::uint64_t ino, const CallCon
   return attributes_of_node(*node);
 }
 
-Status LiveTreeImpl::change_inode(std::uint64_t ino, const std::function<Status(LiveInode&)>& change) {
-  make_room();
+Status LiveTreeImpl::change_inode(std::uint64_t ino, const std::function<Status(LiveInode&)>& change, const CallContext& context) {
+  HOLDFAST_TRY(make_room(context));
   const std::lock_guard lock(mutex_);
   HOLDFAST_ASSIGN(const LiveState::Node* const node, pinned_node(ino));
   LiveInode value = *node->value;
@@ -182,7 +182,7 @@ Result<LiveAttributes> LiveTreeImpl::set_attributes(std::uint64_t ino, const Set
       }
       apply_changes(value.inode, changes, now());
       return ok_status();
-    }));
+    }, context));
   }
   return attributes(ino, context);
 }
@@ -211,7 +211,7 @@ Result<std::vector<std::string>> LiveTreeImpl::list_xattrs(std::uint64_t ino, co
   return names;
 }
 
-Status LiveTreeImpl::set_xattr(std::uint64_t ino, const std::string& name, std::string value, XattrMode mode, const CallContext&) {
+Status LiveTreeImpl::set_xattr(std::uint64_t ino, const std::string& name, std::string value, XattrMode mode, const CallContext& context) {
   if (name.empty() || name.size() > kXattrNameMaxBytes || name.find('\0') != std::string::npos) {
     return Error(ErrorCode::kOutOfRange, "a name that no extended attribute can have");
   }
@@ -226,15 +226,15 @@ Status LiveTreeImpl::set_xattr(std::uint64_t ino, const std::string& name, std::
     }
     changed.inode.ctime = now();
     return ok_status();
-  });
+  }, context);
 }
 
-Status LiveTreeImpl::remove_xattr(std::uint64_t ino, const std::string& name, const CallContext&) {
+Status LiveTreeImpl::remove_xattr(std::uint64_t ino, const std::string& name, const CallContext& context) {
   return change_inode(ino, [&](LiveInode& changed) -> Status {
     if (changed.inode.xattrs.erase(name) == 0) return no_attribute(name);
     changed.inode.ctime = now();
     return ok_status();
-  });
+  }, context);
 }
 
 Result<Inode> LiveTreeImpl::inode(std::uint64_t ino, const CallContext&) {

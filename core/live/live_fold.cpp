@@ -203,7 +203,7 @@ Status LiveTreeImpl::fold(const CompletenessJudge& wanted_judge, bool is_seal, S
     return outcome.error();
   }
   journal_.append(encode_live_base(state_.finish_fold(*outcome), options_.database));
-  last_fold_failed_ = false;
+  last_fold_error_.reset();
   fold_changed_.notify_all();
   describe(sealed, static_cast<bool>(judge));
   return ok_status();

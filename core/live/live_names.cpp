@@ -76,7 +76,7 @@ Result<LiveAttributes> LiveTreeImpl::make_node(std::uint64_t parent, std::string
     return Error(ErrorCode::kNotFound, "a symbolic link needs a target");
   }
   if (wanted.symlink_target.size() > kSymlinkMaxBytes) return name_error(NameRefusal::kNameTooLong, "a symbolic link's target is too long");
-  make_room();
+  HOLDFAST_TRY(make_room(context));
   Operation operation(*this, context);
   HOLDFAST_TRY(directory_node(parent));
   HOLDFAST_ASSIGN(const std::optional<std::uint64_t> there, operation.find(parent, name));
@@ -113,7 +113,7 @@ Result<LiveAttributes> LiveTreeImpl::make_node(std::uint64_t parent, std::string
 
 Result<LiveAttributes> LiveTreeImpl::link(std::uint64_t ino, std::uint64_t parent, std::string_view name, const CallContext& context) {
   HOLDFAST_TRY(check_new_name(name));
-  make_room();
+  HOLDFAST_TRY(make_room(context));
   Operation operation(*this, context);
   HOLDFAST_TRY(directory_node(parent));
   HOLDFAST_ASSIGN(const std::optional<std::uint64_t> there, operation.find(parent, name));
@@ -150,7 +150,7 @@ Result<LiveAttributes> LiveTreeImpl::link(std::uint64_t ino, std::uint64_t paren
 }
 
 Status LiveTreeImpl::unlink(std::uint64_t parent, std::string_view name, const CallContext& context) {
-  make_room();
+  HOLDFAST_TRY(make_room(context));
   Operation operation(*this, context);
   HOLDFAST_TRY(directory_node(parent));
   if (name.size() > 255) return name_error(NameRefusal::kNameTooLong, "a name of more than 255 bytes");
@@ -168,7 +168,7 @@ Status LiveTreeImpl::unlink(std::uint64_t parent, std::string_view name, const C
 
 Status LiveTreeImpl::remove_directory(std::uint64_t parent, std::string_view name, const CallContext& context) {
   if (name == ".") return Error(ErrorCode::kInvalidArgument, "the name . can't be removed");
-  make_room();
+  HOLDFAST_TRY(make_room(context));
   Operation operation(*this, context);
   for (;;) {
     HOLDFAST_TRY(directory_node(parent));

@@ -23,7 +23,7 @@ Status LiveTreeImpl::rename(std::uint64_t parent, std::string_view name, std::ui
                             const CallContext& context) {
   HOLDFAST_TRY(check_new_name(name));
   HOLDFAST_TRY(check_new_name(new_name));
-  make_room();
+  HOLDFAST_TRY(make_room(context));
   Operation operation(*this, context);
   for (;;) {
     HOLDFAST_TRY(directory_node(parent));

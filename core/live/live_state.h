@@ -101,6 +101,7 @@ class LiveState final : public LiveBatchVisitor {
   [[nodiscard]] std::uint64_t fold() const noexcept { return fold_; }
   [[nodiscard]] const Inode& base_root() const noexcept { return base_root_; }
   [[nodiscard]] const Memtable& active() const noexcept { return active_; }
+  [[nodiscard]] const Memtable* frozen() const noexcept { return frozen_.get(); }
   [[nodiscard]] std::size_t node_count() const noexcept { return nodes_.size(); }
   struct Judged {
     Completeness completeness = Completeness::kNotApplicable;

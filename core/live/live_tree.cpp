@@ -10,6 +10,10 @@ namespace {
 constexpr std::size_t kNodeCacheBytes = 4U << 20;
 // Operations wait once so many times the bounds have changed while a fold is still at work.
 constexpr std::uint64_t kFullFactor = 3;
+// A fold that failed is tried again after such a time, which doubles; operations that wait for it give up after the other.
+constexpr std::chrono::seconds kFoldAgainAfter{1};
+constexpr std::chrono::seconds kFoldAgainAfterMax{60};
+constexpr std::chrono::seconds kRoomWaitMax{30};
 
 }  // namespace
 
@@ -159,17 +163,30 @@ void LiveTreeImpl::writer_closed(OpenFile& file) {
 }
 
 /// mutex_ held.
-void LiveTreeImpl::want_fold_if_full() {
+bool LiveTreeImpl::is_full() const {
   const Memtable& active = state_.active();
-  if (active.inodes.size() <= options_.dirty_inodes_max && active.bytes <= options_.dirty_memory_max_bytes) return;
+  return active.inodes.size() > options_.dirty_inodes_max || active.bytes > options_.dirty_memory_max_bytes;
+}
+
+/// mutex_ held. What a fold is at work on counts too: it comes back when the fold fails.
+bool LiveTreeImpl::is_far_too_full() const {
+  const Memtable& active = state_.active();
+  const Memtable* const frozen = state_.frozen();
+  const std::uint64_t inodes = active.inodes.size() + (frozen == nullptr ? 0 : frozen->inodes.size());
+  const std::uint64_t bytes = active.bytes + (frozen == nullptr ? 0 : frozen->bytes);
+  return inodes > kFullFactor * options_.dirty_inodes_max || bytes > kFullFactor * options_.dirty_memory_max_bytes;
+}
+
+/// mutex_ held.
+void LiveTreeImpl::want_fold_if_full() {
+  if (fold_wanted_ || !is_full()) return;
   if (!folder_.joinable()) folder_ = std::jthread([this](const std::stop_token& stop) { run_folds(stop); });
-  if (!fold_wanted_ && !last_fold_failed_) {
-    fold_wanted_ = true;
-    fold_changed_.notify_all();
-  }
+  fold_wanted_ = true;
+  fold_changed_.notify_all();
 }
 
 void LiveTreeImpl::run_folds(const std::stop_token& stop) {
+  std::chrono::seconds again_after = kFoldAgainAfter;
   for (;;) {
     {
       std::unique_lock lock(mutex_);
@@ -183,22 +200,37 @@ void LiveTreeImpl::run_folds(const std::stop_token& stop) {
       SealedTree unused;
       status = fold(nullptr, false, unused, context);
     }
-    const std::lock_guard lock(mutex_);
-    fold_wanted_ = false;
-    last_fold_failed_ = !status;
-    fold_changed_.notify_all();
-    if (!status) log_warning("folding a live tree: " + status.error().message() + "; it is tried again at the next seal");
+    if (stop.stop_requested()) return;
+    {
+      const std::lock_guard lock(mutex_);
+      fold_wanted_ = !status;
+      if (!status && !last_fold_error_) log_warning("folding a live tree: " + status.error().message() + "; it is tried again and again");
+      if (!status) last_fold_error_ = status.error();
+      fold_changed_.notify_all();
+    }
+    if (status) {
+      again_after = kFoldAgainAfter;
+    } else {
+      if (!clock_.sleep_until(clock_.mono_now() + again_after, stop)) return;
+      again_after = std::min(2 * again_after, kFoldAgainAfterMax);
+    }
   }
 }
 
 /// Holds an operation back while far more has changed than the tree may hold in memory and a fold is at work on it.
-void LiveTreeImpl::make_room() {
+Status LiveTreeImpl::make_room(const CallContext& context) {
   std::unique_lock lock(mutex_);
-  fold_changed_.wait(lock, [this] {
-    const Memtable& active = state_.active();
-    const bool is_over = active.inodes.size() > kFullFactor * options_.dirty_inodes_max || active.bytes > kFullFactor * options_.dirty_memory_max_bytes;
-    return !is_over || !fold_wanted_;
-  });
+  const auto has_room = [this] { return !fold_wanted_ || !is_far_too_full(); };
+  const MonoTime began = clock_.mono_now();
+  while (!has_room()) {
+    HOLDFAST_TRY(check_context(context, clock_, "waiting for a fold of the live tree"));
+    if (last_fold_error_ && clock_.mono_now() - began >= kRoomWaitMax) {
+      Error error = *last_fold_error_;
+      return std::move(error).with_context("too much has changed since the live tree could be folded last");
+    }
+    fold_changed_.wait_for(lock, context.stop, std::chrono::milliseconds(100), has_room);
+  }
+  return ok_status();
 }
 
 Result<LiveInodePtr> LiveTreeImpl::value_of(std::uint64_t ino) const {

@@ -74,10 +74,12 @@ class LiveTreeImpl final : public LiveTree {
   void touch_directory(LiveBatch& batch, std::uint64_t ino, WallNanos now, int subdirectories);
   void remove_name_of(LiveBatch& batch, std::uint64_t ino, WallNanos now);
   void log(const LiveBatch& batch);
-  void make_room();
+  Status make_room(const CallContext& context);
+  [[nodiscard]] bool is_full() const;
+  [[nodiscard]] bool is_far_too_full() const;
   void want_fold_if_full();
   void run_folds(const std::stop_token& stop);
-  Status change_inode(std::uint64_t ino, const std::function<Status(LiveInode&)>& change);
+  Status change_inode(std::uint64_t ino, const std::function<Status(LiveInode&)>& change, const CallContext& context);
   Status exchange_names(Operation& operation, std::uint64_t parent, std::string_view name, std::uint64_t new_parent, std::string_view new_name);
   Status replace_name(Operation& operation, std::uint64_t parent, std::string_view name, std::uint64_t new_parent, std::string_view new_name);
 
@@ -103,7 +105,7 @@ class LiveTreeImpl final : public LiveTree {
   CompletenessJudge judge_;
   bool changed_since_seal_ = false;
   bool fold_wanted_ = false;
-  bool last_fold_failed_ = false;
+  std::optional<Error> last_fold_error_;  ///< of the last fold, where it failed
   MonoTime last_change_{};
   std::unordered_set<OpenFile*> open_writers_;
   std::uint64_t pins_ = 0;

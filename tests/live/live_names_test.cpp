@@ -295,6 +295,36 @@ TEST_F(LiveNamesTest, FailedSeal_LeavesTheTreeAsItWas) {
   EXPECT_EQ(names(look(kRoot, "d").ino), (Names{"a", "b"}));
 }
 
+TEST(LiveFolds, AutomaticFoldThatFails_IsTriedAgainAndBoundsWhatWaits) {
+  LiveTreeOptions options = LiveFixture::default_options();
+  options.dirty_inodes_max = 10;
+  LiveFixture live(options);
+  live.chunks().fail_puts(true);
+  int made = 0;
+  Status status;
+  while (status && made < 1000) {
+    const auto node = live->make_node(kRoot, std::to_string(made), {0100644, 0, 0, 0, {}}, kContext);
+    if (node) {
+      live->forget(node->ino, 1);
+      ++made;
+    } else {
+      status = node.error();
+    }
+  }
+  // Thrice the bound; the root may count twice while a fold is at work.
+  EXPECT_GE(made, 25);
+  EXPECT_LE(made, 31);
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().code(), ErrorCode::kNoSpace);
+  live.chunks().fail_puts(false);
+  // The next attempt makes room: nobody has to seal.
+  for (int i = 0; i < 100; ++i) {
+    const auto node = live->make_node(kRoot, "again" + std::to_string(i), {0100644, 0, 0, 0, {}}, kContext);
+    ASSERT_TRUE(node) << node.error().message();
+    live->forget(node->ino, 1);
+  }
+}
+
 TEST_F(LiveNamesTest, SealOfAnUnchangedTree_StoresNothing) {
   directory(kRoot, "d");
   const auto first = live_->seal(nullptr, kContext);

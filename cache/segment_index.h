@@ -43,8 +43,7 @@ class SegmentIndex final : public ChunkIndex {
   std::uint64_t position() const noexcept override;
   Stats stats() const override;
 
-  /// Empties it, damaged or not; position() is then 0.
-  Status clear();
+  Status clear() override;
   /// Returns when no merge is wanted any more. Errors: that of the last merge.
   Status wait_for_merges();
   /// Reads and verifies every block. Errors: kCorrupt, kInternal.

@@ -33,7 +33,7 @@ struct IndexEntry {
 class ChunkIndex {
  public:
   virtual ~ChunkIndex() = default;
-  /// Errors: kCorrupt (the index must be rebuilt), kInternal.
+  /// Errors: kCorrupt (the index must be cleared and rebuilt; later calls give it too), kInternal.
   virtual Result<std::optional<ChunkLocation>> find(const ChunkId& id) const = 0;
   /// The reference of a known chunk with this fingerprint: what deduplication asks.
   virtual Result<std::optional<ChunkRef>> find_known(const Fingerprint& fp) const = 0;
@@ -47,6 +47,8 @@ class ChunkIndex {
   virtual Status sync(std::uint64_t journal_position) = 0;
   /// What the last sync() was given; 0 for an index that never saw one (new, dropped, rebuilt).
   virtual std::uint64_t position() const noexcept = 0;
+  /// Empties it, damaged or not; position() is then 0. Errors: kNoSpace, kInternal.
+  virtual Status clear() = 0;
   struct Stats {
     std::uint64_t chunks = 0;
     std::uint64_t disk_bytes = 0;

@@ -44,6 +44,14 @@ class MemoryChunkIndex final : public ChunkIndex {
     return position_;
   }
 
+  Status clear() override {
+    const std::unique_lock lock(mutex_);
+    by_id_.clear();
+    by_fp_.clear();
+    position_ = 0;
+    return ok_status();
+  }
+
   Stats stats() const override {
     const std::shared_lock lock(mutex_);
     Stats stats;

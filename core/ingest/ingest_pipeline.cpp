@@ -176,10 +176,18 @@ bool IngestPipeline::State::can_reuse(PackNumber pack) const {
 
 Result<std::optional<ChunkRef>> IngestPipeline::State::find_known(const Fingerprint& fp) {
   if (const auto fresh = parts.stage.find_known(fp)) return fresh;
-  HOLDFAST_ASSIGN(const std::optional<ChunkRef> known, parts.index.find_known(fp));
-  if (!known) return known;
-  HOLDFAST_ASSIGN(const std::optional<ChunkLocation> location, parts.index.find(known->id));
-  if (location && can_reuse(location->pack)) return known;
+  // A damaged index costs space until it is rebuilt, not the backup.
+  const auto nothing_is_known = [this] {
+    parts.stage.report_index_damage();
+    return std::optional<ChunkRef>();
+  };
+  const Result<std::optional<ChunkRef>> known = parts.index.find_known(fp);
+  if (!known && known.error().code() == ErrorCode::kCorrupt) return nothing_is_known();
+  if (!known || !*known) return known;
+  const Result<std::optional<ChunkLocation>> found = parts.index.find((*known)->id);
+  if (!found && found.error().code() == ErrorCode::kCorrupt) return nothing_is_known();
+  if (!found) return found.error();
+  if (*found && can_reuse((*found)->pack)) return known;
   // Its pack is lost: the chunk is stored anew under a new id, which replaces the reference.
   return std::optional<ChunkRef>();
 }

@@ -75,8 +75,12 @@ Result<PlainCache::Item> StoredChunkSource::State::open(const ChunkRef& ref, Byt
 
 Result<ChunkLocation> StoredChunkSource::State::locate(const ChunkId& id) const {
   if (const auto pending = parts.stage.find(id)) return *pending;
-  HOLDFAST_ASSIGN(const std::optional<ChunkLocation> indexed, parts.index.find(id));
-  if (indexed) return *indexed;
+  const Result<std::optional<ChunkLocation>> indexed = parts.index.find(id);
+  if (!indexed) {
+    if (indexed.error().code() == ErrorCode::kCorrupt) parts.stage.report_index_damage();
+    return indexed.error();
+  }
+  if (*indexed) return **indexed;
   // It may have moved from the stage to the index between the two questions.
   if (const auto pending = parts.stage.find(id)) return *pending;
   return Error(ErrorCode::kNotFound, name_of(id) + " is in no pack that is known here");

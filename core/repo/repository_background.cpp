@@ -11,6 +11,7 @@ constexpr auto kTick = 1s;
 constexpr auto kRefreshEvery = 10min;
 constexpr auto kRefreshWhenListed = 30s;
 constexpr auto kRefreshTimeout = 300s;
+constexpr auto kRenewIndexEvery = 60s;          // at most: a disk may go on rotting
 constexpr std::uint64_t kJournalMaxBytes = 64ULL << 20;
 constexpr auto kCommitEvery = 5s;  // what was closed and not synced is lost with the process no longer than this
 constexpr auto kClosePacksAfter = 10s;          // a snapshot is uploaded soon after it was sealed
@@ -96,6 +97,7 @@ void RepositoryImpl::commit_now_and_then(CommitCare& care, MonoTime now) {
 void RepositoryImpl::run_care(const std::stop_token& stop) {
   MonoTime close_at{};
   std::uint64_t seen = 0;
+  MonoTime renew_not_before{};
   CommitCare commits;
   while (pause(kTick, stop)) {
     const MonoTime now = options_.clock->mono_now();
@@ -108,6 +110,11 @@ void RepositoryImpl::run_care(const std::stop_token& stop) {
       close_at = {};
       const auto closed = stage_->close_open_packs();
       if (!closed) log_error("closing packs: " + closed.error().message());
+    }
+    if (stage_->index_is_damaged() && now >= renew_not_before) {
+      renew_not_before = now + kRenewIndexEvery;
+      const auto renewed = renew_index();
+      if (!renewed) log_error("building the chunk index anew: " + renewed.error().message());
     }
     if (journal_->size_bytes() > kJournalMaxBytes) {
       const auto done = checkpoint();
@@ -180,7 +187,9 @@ Status RepositoryImpl::checkpoint() {
   for (const auto& database : all_databases()) database->live->append_checkpoint();
   stage_->restate_at_next_commit();
   // Any position but 0 says that the index is whole; the journal's own are not stored (core/journal/README.md).
-  HOLDFAST_TRY(stores_.index->sync(journal_->next_position() + 1));
+  const Status synced = stores_.index->sync(journal_->next_position() + 1);
+  if (!synced && synced.error().code() == ErrorCode::kCorrupt) stage_->report_index_damage();
+  HOLDFAST_TRY(synced);
   return journal_->finish_checkpoint();
 }
 
@@ -206,6 +215,20 @@ Status RepositoryImpl::adopt_packs(bool everything) {
     if (!finished && !stop.stop_requested()) log_warning("after rebuilding the chunk index: " + finished.error().message());
   });
   return ok_status();
+}
+
+/// The index was found damaged: it is emptied and read anew from packs and networks. Backups go on meanwhile, and reads wait for what they need.
+Status RepositoryImpl::renew_index() {
+  log_error("the chunk index is damaged; it is built anew");
+  {
+    const std::lock_guard adopting(adopt_mutex_);
+    rebuilder_->stop();
+    HOLDFAST_TRY(replace_file(paths_.reindex(), {}));
+    const std::lock_guard checkpointing(checkpoint_mutex_);  // one would call the index whole
+    HOLDFAST_TRY(stores_.index->clear());
+    HOLDFAST_TRY(stage_->reindex());
+  }
+  return adopt_packs(true);
 }
 
 Status RepositoryImpl::finish_rebuild(const std::stop_token& stop) {

@@ -126,6 +126,7 @@ class RepositoryImpl final : public Repository {
   std::optional<DueSeal> due_seal(Database& database);
   bool pause(std::chrono::milliseconds time, const std::stop_token& stop);
   bool all_realtime() const;
+  Status renew_index();
   Status finish_rebuild(const std::stop_token& stop);
   void learn_references(const std::stop_token& stop);
   Status learn_snapshot(const SnapshotId& id, const CallContext& context);

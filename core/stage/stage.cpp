@@ -151,10 +151,8 @@ Status Stage::State::close_pack(OpenPack& pack) {
       bytes += pack.tail->bytes.size();
     }
     pack.tail.reset();
-    if (Status indexed = put_into_index(pack, pack.entries.size()); !indexed) {
-      // They stay known in memory, and a restart replays them from the journal.
-      log_warning("pack " + done.id.hex() + " is not in the index yet: " + indexed.error().message());
-    }
+    // Where the index refuses, they stay known in memory, prepare() tries again, and a restart replays them from the journal.
+    (void)put_into_index(pack, pack.entries.size()).has_value();
   }
   if (pack_closed) pack_closed(done);
   return ok_status();

@@ -92,6 +92,11 @@ class Stage {
   /// The same beside running commits: the next prepare() gives all of the open packs anew. Order: Journal::begin_checkpoint, this,
   /// ChunkIndex::sync, Journal::finish_checkpoint.
   void restate_at_next_commit();
+  /// The index gave kCorrupt, to the stage or to who reports it. Nothing stops for that: new entries stay in memory and in the journal. The index' owner should clear
+  /// it, call reindex(), which adds again what open packs hold, and have the directories of all other packs read.
+  void report_index_damage() noexcept;
+  [[nodiscard]] bool index_is_damaged() const noexcept;
+  Status reindex();
   /// Records since the last prepare(): who sees many should commit, since they are kept in memory until then.
   [[nodiscard]] std::uint64_t uncommitted_records() const noexcept;
 

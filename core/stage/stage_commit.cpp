@@ -2,9 +2,19 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/log.h"
 #include "core/stage/stage_state.h"
 
 namespace holdfast {
+
+/// The index is derived: where it fails, entries stay in memory and in the journal, and nothing else stops.
+Status Stage::State::try_index(std::span<const IndexEntry> batch) {
+  Status added = index.add(batch);
+  if (!added && added.error().code() == ErrorCode::kCorrupt) index_is_damaged = true;
+  if (!added && !index_refuses.exchange(true)) log_error("the chunk index takes no entries: " + added.error().message());
+  if (added) index_refuses = false;
+  return added;
+}
 
 Status Stage::State::put_into_index(OpenPack& pack, std::size_t until) {
   std::vector<IndexEntry> batch;
@@ -16,7 +26,7 @@ Status Stage::State::put_into_index(OpenPack& pack, std::size_t until) {
     }
   }
   if (batch.empty()) return ok_status();
-  HOLDFAST_TRY(index.add(batch));
+  HOLDFAST_TRY(try_index(batch));
   const std::unique_lock lock(mutex);
   pack.indexed = std::max(pack.indexed, until);
   for (const IndexEntry& entry : batch) {
@@ -27,7 +37,7 @@ Status Stage::State::put_into_index(OpenPack& pack, std::size_t until) {
   return ok_status();
 }
 
-Status Stage::State::index_told() {
+void Stage::State::index_told() {
   std::vector<std::pair<std::shared_ptr<OpenPack>, std::size_t>> packs;
   {
     const std::shared_lock lock(mutex);
@@ -35,9 +45,18 @@ Status Stage::State::index_told() {
   }
   for (const auto& [pack, told] : packs) {
     const std::lock_guard closing(pack->close_mutex);
-    HOLDFAST_TRY(put_into_index(*pack, told));
+    if (!put_into_index(*pack, told)) return;
   }
-  return ok_status();
+}
+
+/// Waits for closings under way, and keeps those in mind whose entries are not all in the index.
+void Stage::State::index_closed(const std::vector<std::shared_ptr<OpenPack>>& packs) {
+  for (const auto& pack : packs) {
+    const std::lock_guard closing(pack->close_mutex);
+    if (put_into_index(*pack, pack->entries.size())) continue;
+    const std::unique_lock lock(mutex);
+    closed_unindexed.push_back(pack);
+  }
 }
 
 /// Appends what the journal must know of the entries up to `until`: those that it was not told yet, or all.
@@ -59,7 +78,7 @@ void Stage::State::tell(OpenPack& pack, std::size_t until, bool all, std::vector
 Result<std::vector<Bytes>> Stage::prepare() {
   State& state = *state_;
   // That the journal commits again says that the commit before this one succeeded: what that told is durable.
-  HOLDFAST_TRY(state.index_told());
+  state.index_told();
   struct Batch {
     std::shared_ptr<OpenPack> pack;
     std::size_t until;
@@ -67,18 +86,25 @@ Result<std::vector<Bytes>> Stage::prepare() {
   };
   std::vector<Batch> batches;
   std::vector<Bytes> dropped;
+  std::vector<std::shared_ptr<OpenPack>> closed;
   bool restate = false;
   {
     const std::unique_lock lock(state.mutex);
     if (state.broken) return *state.broken;
-    for (const auto& pack : state.closed_untold) batches.push_back({pack, pack->entries.size(), true});
+    closed = std::exchange(state.closed_unindexed, {});
+    // Told before, and again for a checkpoint: what the index lacked when that synced it, the journal must still have.
+    const std::size_t first_untold = state.restate ? 0 : closed.size();
+    closed.insert(closed.end(), state.closed_untold.begin(), state.closed_untold.end());
     state.closed_untold.clear();
+    for (std::size_t i = first_untold; i < closed.size(); ++i) batches.push_back({closed[i], closed[i]->entries.size(), true});
     for (const auto& [number, pack] : state.open) {
       if (pack->entries.size() > pack->told || (state.restate && !pack->entries.empty())) batches.push_back({pack, pack->entries.size(), false});
     }
     dropped.swap(state.dropped_untold);
     restate = std::exchange(state.restate, false);
   }
+  // A checkpoint that follows relies on the index having what is told now.
+  state.index_closed(closed);
   state.step("prepare.begun");
   for (const Batch& batch : batches) {
     if (batch.closed) continue;  // synced when it was closed
@@ -97,6 +123,33 @@ Result<std::vector<Bytes>> Stage::prepare() {
   }
   for (Bytes& record : dropped) records.push_back(std::move(record));
   return records;
+}
+
+void Stage::report_index_damage() noexcept { state_->index_is_damaged = true; }
+
+bool Stage::index_is_damaged() const noexcept { return state_->index_is_damaged; }
+
+Status Stage::reindex() {
+  State& state = *state_;
+  state.index_is_damaged = false;
+  std::vector<std::pair<std::shared_ptr<OpenPack>, std::size_t>> packs;
+  {
+    const std::shared_lock lock(state.mutex);
+    for (const auto& [number, pack] : state.open) packs.emplace_back(pack, pack->told);
+  }
+  for (const auto& [pack, told] : packs) {
+    const std::lock_guard closing(pack->close_mutex);
+    std::vector<IndexEntry> batch;
+    {
+      const std::shared_lock lock(state.mutex);
+      for (std::size_t i = 0; i < std::min(told, pack->indexed); ++i) {
+        const PackEntry& entry = pack->entries[i];
+        batch.push_back({entry.id, {pack->number, entry.offset, entry.record_size_bytes}, pack->refs[i]});
+      }
+    }
+    if (!batch.empty()) HOLDFAST_TRY(state.try_index(batch));
+  }
+  return ok_status();
 }
 
 void Stage::restate_at_next_commit() {

@@ -62,11 +62,14 @@ struct Stage::State {
 
   std::atomic<std::uint64_t> bytes{0};
   std::atomic<std::uint64_t> untold_records{0};
+  std::atomic<bool> index_refuses{false};
+  std::atomic<bool> index_is_damaged{false};
 
   mutable std::shared_mutex mutex;
   std::map<PackNumber, std::shared_ptr<OpenPack>> open;
   std::map<PackNumber, StagedPack> closed;
   std::vector<std::shared_ptr<OpenPack>> closed_untold;
+  std::vector<std::shared_ptr<OpenPack>> closed_unindexed;  ///< told, but the index did not take all: they stay in the journal until it did
   std::vector<Bytes> dropped_untold;
   std::unordered_map<ChunkId, ChunkLocation> pending_ids;      ///< not in the index yet
   std::unordered_map<Fingerprint, ChunkRef> pending_refs;
@@ -98,7 +101,9 @@ struct Stage::State {
   Status close_file(OpenPack& pack, StagedPack& done);
   /// Puts entries [pack.indexed, until) into the index, then forgets them here.
   Status put_into_index(OpenPack& pack, std::size_t until);
-  Status index_told();
+  Status try_index(std::span<const IndexEntry> batch);
+  void index_told();
+  void index_closed(const std::vector<std::shared_ptr<OpenPack>>& packs);
   void tell(OpenPack& pack, std::size_t until, bool all, std::vector<Bytes>& records);
 
   Status replay_opened(const PackOpenedRecord& record);

@@ -183,6 +183,82 @@ TEST(Stage, PackThatLostItsEnd_GoesOnAndIsReplayedAgain) {
   EXPECT_TRUE(verify_pack(file_bytes(pack.path), &pack.id, rig.maintenance_key));
 }
 
+/// An index that can refuse.
+class RefusingIndex final : public ChunkIndex {
+ public:
+  Result<std::optional<ChunkLocation>> find(const ChunkId& id) const override { return inner_->find(id); }
+  Result<std::optional<ChunkRef>> find_known(const Fingerprint& fp) const override { return inner_->find_known(fp); }
+  Status add(std::span<const IndexEntry> batch) override {
+    if (refuses) return Error(ErrorCode::kCorrupt, "a block that does not open");
+    return inner_->add(batch);
+  }
+  Status sync(std::uint64_t position) override { return inner_->sync(position); }
+  std::uint64_t position() const noexcept override { return inner_->position(); }
+  Status clear() override {
+    refuses = false;
+    return inner_->clear();
+  }
+  Stats stats() const override { return inner_->stats(); }
+  bool refuses = false;
+
+ private:
+  std::unique_ptr<ChunkIndex> inner_ = make_memory_chunk_index();
+};
+
+struct RefusingRig : StageRig {
+  RefusingRig() {
+    auto made = std::make_unique<RefusingIndex>();
+    refusing = made.get();
+    index = std::move(made);
+  }
+  RefusingIndex* refusing;  ///< until a restart without it
+};
+
+TEST(Stage, DamagedIndex_StopsNoCommitAndIsFilledAgain) {
+  RefusingRig rig;
+  ASSERT_TRUE(rig.open());
+  const MadeRecord before = rig.make();
+  ASSERT_TRUE(rig.append(before));
+  ASSERT_TRUE(rig.commit());
+  ASSERT_TRUE(rig.commit());
+  ASSERT_TRUE(rig.index->find(before.ref.id).value().has_value());
+  EXPECT_FALSE(rig.stage->index_is_damaged());
+  rig.refusing->refuses = true;
+  const MadeRecord after = rig.make();
+  ASSERT_TRUE(rig.append(after));
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(rig.commit());
+  EXPECT_TRUE(rig.stage->index_is_damaged());
+  EXPECT_EQ(rig.staged_bytes(after.ref.id), after.record);
+  ASSERT_TRUE(rig.index->clear());
+  ASSERT_TRUE(rig.stage->reindex());
+  EXPECT_FALSE(rig.stage->index_is_damaged());
+  ASSERT_TRUE(rig.commit());
+  for (const MadeRecord* made : {&before, &after}) {
+    EXPECT_TRUE(rig.index->find(made->ref.id).value().has_value());
+    EXPECT_EQ(rig.staged_bytes(made->ref.id), made->record);
+  }
+}
+
+TEST(Stage, ClosedPackThatTheIndexRefused_OutlivesACheckpoint) {
+  for (const bool recovers : {false, true}) {
+    RefusingRig rig;
+    ASSERT_TRUE(rig.open());
+    const MadeRecord made = rig.make();
+    ASSERT_TRUE(rig.append(made));
+    rig.refusing->refuses = true;
+    ASSERT_TRUE(rig.stage->close_open_packs());
+    ASSERT_TRUE(rig.commit());
+    EXPECT_EQ(rig.staged_bytes(made.ref.id), made.record);
+    // A checkpoint: the index is synced without the pack, which it takes only afterwards, and the older files go.
+    rig.journal.clear();
+    rig.stage->restate_at_next_commit();
+    rig.refusing->refuses = !recovers;
+    ASSERT_TRUE(rig.commit());
+    ASSERT_TRUE(rig.restart(false));
+    EXPECT_EQ(rig.staged_bytes(made.ref.id), made.record);
+  }
+}
+
 TEST(Stage, FlippedByteInStaging_NeverVerifies) {
   StageRig rig;
   ASSERT_TRUE(rig.open());

@@ -68,6 +68,7 @@ class Restorer {
   void end_part(const std::shared_ptr<RestoredFile>& file, Status outcome);
   bool already_there(int directory, const std::string& path, const std::string& name, const Inode& inode);
   bool same_content(int file, const Inode& inode);
+  [[nodiscard]] bool is_end(const Error& error) const;
   void fail(const std::string& path, Error error);
   void count(std::uint64_t files, std::uint64_t bytes, std::uint64_t skipped);
 
@@ -285,6 +286,12 @@ void Restorer::restore_entry(const Level& level, const Entry& entry) {
   if (!outcome) fail(path, std::move(outcome).error());
 }
 
+/// Whether an error is the end of the whole restore; what else is in one directory's way is in no other's.
+bool Restorer::is_end(const Error& error) const {
+  const bool has_deadline = context_.deadline != MonoTime::max();
+  return error.code() == ErrorCode::kCancelled || (has_deadline && error.code() == ErrorCode::kDeadlineExceeded);
+}
+
 Status Restorer::walk(Level first) {
   std::vector<Level> stack;
   stack.push_back(std::move(first));
@@ -292,8 +299,12 @@ Status Restorer::walk(Level first) {
     Level& level = stack.back();
     if (context_.stop.stop_requested()) return Error(ErrorCode::kCancelled, "the restore was called off");
     if (level.next == level.page.size()) {
-      HOLDFAST_TRY(fill_page(level));
-      if (level.page.empty()) {
+      const Status filled = fill_page(level);
+      if (!filled) {
+        if (is_end(filled.error())) return filled;
+        fail(level.path.empty() ? "." : level.path, filled.error());
+      }
+      if (!filled || level.page.empty()) {
         stack.pop_back();
         continue;
       }

@@ -40,7 +40,7 @@ struct RestoreReport {
 /// Writes a directory's content (`root`, with hard links through `links`), or the single inode `only` under the name `only_name`, below options.target, in
 /// parallel: ownership, modes, times, links, extended attributes and holes as they were. A file appears under its final name only when all of it is written;
 /// what is there already with the same size and modification time is left, so that an interrupted run can be repeated. Symbolic links on the way are not followed.
-/// Failures of single files are in the report. Errors: the target can't be used; kCancelled.
+/// Failures of single files and directories are in the report. Errors: the target can't be used; kCancelled.
 Result<RestoreReport> restore_tree(ChunkSource& source, const TreeRoot& root, const TreeRoot& links,
                                    const RestoreOptions& options, RandomSource& random, const CallContext& context);
 Result<RestoreReport> restore_single(ChunkSource& source, const std::string& only_name, const Inode& only,

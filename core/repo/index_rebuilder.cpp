@@ -11,6 +11,10 @@ namespace {
 
 constexpr unsigned kReaders = 8;  // packs whose directories are read at once: each is two or three small range requests
 constexpr auto kDirectoryTimeout = std::chrono::seconds(60);
+constexpr unsigned kRetryRounds = 10;  // with these pauses a minute and a half
+constexpr std::chrono::milliseconds kRetryFirst{200};
+constexpr std::chrono::milliseconds kRetryMax{20'000};
+constexpr auto kRetryAgainAfter = std::chrono::seconds(30);
 
 class RebuildingSource final : public ChunkSource {
  public:
@@ -47,17 +51,42 @@ std::unique_ptr<ChunkSource> make_rebuilding_source(ChunkSource& inner, const In
 
 IndexRebuilder::~IndexRebuilder() { stop(); }
 
-void IndexRebuilder::start(std::vector<PackNumber> packs, std::function<void(const std::stop_token&)> then) {
-  stop();
-  if (packs.empty()) parts_.stage.table().for_each([&](const PackRow& row) { packs.push_back(row.number); });
+void IndexRebuilder::start(std::vector<PackNumber> packs, Then then) {
+  const std::lock_guard starting(thread_mutex_);
+  join();
   {
     const std::lock_guard lock(mutex_);
+    if (packs.empty()) {
+      parts_.stage.table().for_each([&](const PackRow& row) { packs.push_back(row.number); });
+    } else {
+      packs.insert(packs.end(), failed_.begin(), failed_.end());
+    }
+    std::sort(packs.rbegin(), packs.rend());
+    packs.erase(std::unique(packs.begin(), packs.end()), packs.end());
+    failed_.clear();
+    is_busy_ = true;
     progress_ = {progress_.round + 1, true, 0, packs.size(), 0, {}};
   }
   thread_ = std::jthread([this, packs = std::move(packs), then = std::move(then)](const std::stop_token& stop) { run(stop, packs, then); });
 }
 
+bool IndexRebuilder::retry_failed(Then then) {
+  std::vector<PackNumber> packs;
+  {
+    const std::lock_guard lock(mutex_);
+    if (is_busy_ || failed_.empty() || parts_.clock.mono_now() - ended_ < kRetryAgainAfter) return false;
+    packs = failed_;
+  }
+  start(std::move(packs), std::move(then));
+  return true;
+}
+
 void IndexRebuilder::stop() {
+  const std::lock_guard stopping(thread_mutex_);
+  join();
+}
+
+void IndexRebuilder::join() {
   thread_.request_stop();
   if (thread_.joinable()) thread_.join();
 }
@@ -105,7 +134,9 @@ Result<PackDirectory> IndexRebuilder::read_directory(const PackRow& row, const C
         },
         row.size_bytes, &row.id, key);
     if (directory) return directory;
-    problem = std::move(directory).error().on_network(copy.network);
+    // A network that doesn't answer may have it, whatever the others say.
+    const bool may_have_it = !problem && retry_advice(problem.error().code()) == RetryAdvice::kSameSource;
+    if (!may_have_it) problem = std::move(directory).error().on_network(copy.network);
   }
   return std::move(problem).error().with_context("directory of pack " + row.id.hex());
 }
@@ -122,17 +153,23 @@ Status IndexRebuilder::index_pack(PackNumber number, const std::stop_token& stop
   return parts_.index.add(entries);
 }
 
-void IndexRebuilder::run(const std::stop_token& stop, std::vector<PackNumber> packs, const std::function<void(const std::stop_token&)>& then) {
-  std::sort(packs.rbegin(), packs.rend());
+/// Those that are worth another round.
+std::vector<PackNumber> IndexRebuilder::run_round(const std::stop_token& stop, const std::vector<PackNumber>& packs, bool is_last) {
+  std::vector<PackNumber> again;
   std::atomic<std::size_t> next{0};
   const auto work = [&] {
     for (std::size_t i = next++; i < packs.size() && !stop.stop_requested(); i = next++) {
       const auto indexed = index_pack(packs[i], stop);
       const std::lock_guard lock(mutex_);
+      if (!indexed) progress_.last_error = indexed.error().message();
+      if (!indexed && !is_last && retry_advice(indexed.error().code()) == RetryAdvice::kSameSource) {
+        again.push_back(packs[i]);
+        continue;
+      }
       ++progress_.done;
       if (!indexed) {
         ++progress_.failed;
-        progress_.last_error = indexed.error().message();
+        failed_.push_back(packs[i]);
         log_warning("rebuilding the chunk index: " + indexed.error().message());
       }
       changed_.notify_all();
@@ -142,12 +179,29 @@ void IndexRebuilder::run(const std::stop_token& stop, std::vector<PackNumber> pa
     std::vector<std::jthread> readers;
     for (unsigned i = 0; i < std::min<std::size_t>(kReaders, packs.size()); ++i) readers.emplace_back(work);
   }
+  return again;
+}
+
+void IndexRebuilder::run(const std::stop_token& stop, std::vector<PackNumber> packs, const Then& then) {
+  auto delay = kRetryFirst;
+  for (unsigned round = 0; !packs.empty() && !stop.stop_requested(); ++round) {
+    packs = run_round(stop, packs, round == kRetryRounds);
+    if (packs.empty()) break;
+    std::sort(packs.rbegin(), packs.rend());
+    std::unique_lock lock(mutex_);
+    log_warning("rebuilding the chunk index: " + std::to_string(packs.size()) + " packs are tried again: " + progress_.last_error);
+    changed_.wait_for(lock, stop, delay, [] { return false; });
+    delay = std::min(2 * delay, kRetryMax);
+  }
   {
     const std::lock_guard lock(mutex_);
     progress_.is_running = false;
     changed_.notify_all();
   }
   if (then && !stop.stop_requested()) then(stop);
+  const std::lock_guard lock(mutex_);
+  is_busy_ = false;
+  ended_ = parts_.clock.mono_now();
 }
 
 }  // namespace holdfast

@@ -30,8 +30,12 @@ class IndexRebuilder {
   explicit IndexRebuilder(Parts parts) : parts_(std::move(parts)) {}
   ~IndexRebuilder();
 
-  /// Indexes these packs (all of the table when empty). `then` runs when all have been tried.
-  void start(std::vector<PackNumber> packs, std::function<void(const std::stop_token&)> then);
+  using Then = std::function<void(const std::stop_token&)>;
+  /// Indexes these packs (all of the table when empty), and those that failed earlier. What a network that doesn't answer keeps back is tried again for a minute
+  /// or two. `then` runs when that is over.
+  void start(std::vector<PackNumber> packs, Then then);
+  /// Starts again with the packs that failed, where there are any, nothing is at work, and the last try is a while ago. Whether it did.
+  bool retry_failed(Then then);
   void stop();
   [[nodiscard]] bool is_running() const;
   struct Progress {
@@ -50,13 +54,19 @@ class IndexRebuilder {
   Result<PackDirectory> read_directory(const PackRow& row, const CallContext& context) const;
 
  private:
-  void run(const std::stop_token& stop, std::vector<PackNumber> packs, const std::function<void(const std::stop_token&)>& then);
+  void run(const std::stop_token& stop, std::vector<PackNumber> packs, const Then& then);
+  std::vector<PackNumber> run_round(const std::stop_token& stop, const std::vector<PackNumber>& packs, bool is_last);
+  void join();
   Status index_pack(PackNumber number, const std::stop_token& stop);
 
   Parts parts_;
   mutable std::mutex mutex_;
   mutable std::condition_variable_any changed_;
   Progress progress_;
+  std::vector<PackNumber> failed_;
+  bool is_busy_ = false;  ///< until `then` has returned
+  MonoTime ended_{};
+  std::mutex thread_mutex_;  ///< start and stop; taken before mutex_
   std::jthread thread_;
 };
 

@@ -205,15 +205,23 @@ Status RepositoryImpl::adopt_packs(bool everything) {
     row.state = PackState::kRemote;
     rows.push_back(row);
   });
-  if (rows.empty() && !everything) return ok_status();
+  const auto then = [this](const std::stop_token& stop) {
+    const auto finished = finish_rebuild(stop);
+    if (!finished && !stop.stop_requested()) log_warning("after rebuilding the chunk index: " + finished.error().message());
+  };
+  if (rows.empty() && !everything) {
+    // What was learnt by the first try need not be learnt again as long as packs are missing.
+    const bool is_retried = rebuilder_->retry_failed([this, then](const std::stop_token& stop) {
+      if (rebuilder_->progress().failed == 0) then(stop);
+    });
+    if (is_retried) log_info("packs whose directories could not be read are tried again");
+    return ok_status();
+  }
   // Until the index has them all, a restart must read them again.
   HOLDFAST_TRY(replace_file(paths_.reindex(), {}));
   HOLDFAST_ASSIGN(std::vector<PackNumber> numbers, stage_->table().adopt_all(rows));
   if (everything || rebuilder_->is_running()) numbers.clear();  // all
-  rebuilder_->start(std::move(numbers), [this](const std::stop_token& stop) {
-    const auto finished = finish_rebuild(stop);
-    if (!finished && !stop.stop_requested()) log_warning("after rebuilding the chunk index: " + finished.error().message());
-  });
+  rebuilder_->start(std::move(numbers), then);
   return ok_status();
 }
 

@@ -105,6 +105,25 @@ TEST(Recover, NetworkThatFlipsBits_IsAnErrorAndNeverWrongData) {
   EXPECT_EQ(refused.error().code(), ErrorCode::kCorrupt);
 }
 
+TEST(Rebuild, NetworkThatAnswersLater_GivesTheIndexInTheSameRun) {
+  const auto slow = std::make_shared<FaultyStore>(testing::memory_network("alpha", "dc1"), system_clock(), 5);
+  Machine machine(std::make_shared<NetworkSet>(std::vector<std::shared_ptr<ObjectStore>>{slow}));
+  const auto backup = back_up(machine);
+  while (!std::filesystem::is_empty(machine.state() + "/packs")) std::this_thread::yield();
+  machine.close();
+  // The fixture's index is gone with the process, and the network doesn't answer for a while.
+  slow->always(StoreVerb::kRead, Fault{});
+  const int before = slow->faults(StoreVerb::kRead);
+  machine.open();
+  const auto limit = testing::patient();
+  while (slow->faults(StoreVerb::kRead) - before < 10 && check_context(limit, system_clock(), "waiting").has_value()) std::this_thread::yield();
+  EXPECT_GE(slow->faults(StoreVerb::kRead) - before, 10);  // it is asked again and again
+  slow->clear();
+  const auto read = read_file(machine.repository(), backup.first_id, "a.sql");
+  ASSERT_TRUE(read.has_value()) << read.error().message();
+  EXPECT_EQ(*read, backup.first);
+}
+
 TEST(Connect, TwoWriters_SeeEachOthersSnapshots) {
   const auto networks = two_sites();
   Machine first(networks, "db1");

@@ -38,10 +38,17 @@ Result<Bytes> read_range(RandomBytes& bytes, std::uint64_t offset, std::uint64_t
   return range;
 }
 
+bool is_rdb(std::string_view head) { return head.starts_with("REDIS0") || head.starts_with("VALKEY"); }
+
 /// What a compressed stream holds, when it was itself found whole: `pg_dump | gzip` ends well when pg_dump was killed.
 Result<Verdict> judge_inner(std::string_view type, const StreamEnds& ends) {
   const PlainDump dump = recognise_plain_dump(ends.head(), ends.size() <= StreamEnds::kHeadBytes);
-  if (dump == PlainDump::kNone) return verdict(Completeness::kComplete, type, "");
+  if (dump == PlainDump::kNone) {
+    const std::string_view head = as_text(ends.head());
+    const std::string_view inner = head.starts_with(kPgMagic) ? "pg_dump's custom format" : is_rdb(head) ? "an rdb" : "";
+    if (inner.empty()) return verdict(Completeness::kComplete, type, "");
+    return verdict(Completeness::kUnchecked, type, std::string(type) + ": whole, but " + std::string(inner) + " within is not looked into");
+  }
   return judged(std::string(type) + " of a plain dump", check_plain_dump(dump, ends.head(), ends.tail()));
 }
 
@@ -63,8 +70,17 @@ Result<Verdict> judge_zstd(RandomBytes& bytes) {
   return decompressed ? judge_inner("zstd", all) : judged("zstd", decompressed);
 }
 
-Result<Verdict> judge_rdb(RandomBytes& bytes) {
-  const Result<RdbEnd> end = check_rdb(bytes);
+Result<Verdict> judge_lz4(RandomBytes& bytes) {
+  const Status checked = check_lz4(bytes);
+  if (!checked) return judged("lz4", checked);
+  return verdict(Completeness::kUnchecked, "lz4", "lz4: whole, but what is within is not looked into");
+}
+
+Result<Verdict> judge_rdb(const DumpInput& input) {
+  const Result<RdbEnd> end = check_rdb(input.bytes);
+  if (!end && end.error().code() == ErrorCode::kIncomplete && input.name.ends_with(".aof")) {
+    return verdict(Completeness::kUnchecked, "aof", "aof: commands follow the rdb that it begins with");  // Redis before 7, aof-use-rdb-preamble
+  }
   if (!end) return judged("rdb", end.error());
   if (*end == RdbEnd::kProved) return judged("rdb", ok_status());
   return verdict(Completeness::kUnchecked, "rdb", "rdb: the file has no checksum");
@@ -97,6 +113,22 @@ bool begins(std::string_view head, std::string_view magic, std::size_t min_bytes
   return head.size() >= min_bytes && magic.starts_with(head);
 }
 
+bool is_number(std::string_view text) { return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos; }
+
+/// Parts of pg_dump's directory format that have no magic: rows by their own end; a list of large objects by the table of contents beside it.
+Result<Verdict> judge_unmarked(const DumpInput& input) {
+  constexpr std::string_view kRowsEnd = "\\.\n\n\n";  // pg_dump.c, dumpTableData_copy
+  const std::string_view name = input.name;
+  const std::uint64_t size = input.bytes.size();
+  if (name.ends_with(".dat") && is_number(name.substr(0, name.size() - 4)) && size >= kRowsEnd.size()) {
+    HOLDFAST_ASSIGN(const Bytes tail, read_range(input.bytes, size - kRowsEnd.size(), kRowsEnd.size()));
+    if (as_text(tail) == kRowsEnd) return verdict(Completeness::kComplete, "pg_dump rows", "");
+  }
+  Verdict unknown = verdict(Completeness::kUnchecked, "", "no known type of dump");
+  unknown.depends_on_siblings = name == "blobs.toc" || (name.starts_with("blobs_") && name.ends_with(".toc"));
+  return unknown;
+}
+
 /// No dump and no archive under such a name is ever empty: what failed before its first byte leaves this behind.
 bool is_named_as_dump(std::string_view name) {
   constexpr std::array<std::string_view, 14> kEndings{".sql", ".dump", ".pgdump", ".rdb", ".bak", ".gz", ".tgz", ".zst", ".lz4", ".bz2", ".xz", ".tar", ".zip", ".archive"};
@@ -115,11 +147,11 @@ Result<CompletenessVerdict> check_completeness(const DumpInput& input) {
   if (begins(text, kPgMagic, 4)) return judge_pg_archive(input, head);
   if (begins(text, kGzipMagic, 2)) return judge_gzip(bytes);
   if (begins(text, kZstdMagic, 3)) return judge_zstd(bytes);
-  if (begins(text, kLz4Magic, 3)) return judged("lz4", check_lz4(bytes));
-  if (text.starts_with("REDIS0") || text.starts_with("VALKEY")) return judge_rdb(bytes);
+  if (begins(text, kLz4Magic, 3)) return judge_lz4(bytes);
+  if (is_rdb(text)) return judge_rdb(input);
   const PlainDump dump = recognise_plain_dump(head, bytes.size() == head.size());
   if (dump != PlainDump::kNone) return judge_plain(bytes, dump, head);
-  return verdict(Completeness::kUnchecked, "", "no known type of dump");
+  return judge_unmarked(input);
 }
 
 }  // namespace holdfast

@@ -45,6 +45,8 @@ std::string_view token_after(std::string_view text, std::string_view word) {
   return {};
 }
 
+Status several_dumps() { return Error(ErrorCode::kUnsupported, "several dumps in one file, of which only the last one's end was looked at"); }
+
 }  // namespace
 
 PlainDump recognise_plain_dump(ByteView head, bool whole) {
@@ -73,7 +75,17 @@ Status check_plain_dump(PlainDump dump, ByteView head, ByteView tail) {
     const std::string_view after = std::string_view(text).substr(at + ending.size());
     const std::string_view token = token_after(after, kUnrestrict);
     const std::string expected = std::string(kUnrestrict) + std::string(token) + "\n\n";
-    if (!token.empty() && after == expected && token == token_after(head_text, kRestrict)) return ok_status();
+    if (!token.empty() && after == expected) {
+      if (token == token_after(head_text, kRestrict)) return ok_status();
+      return several_dumps();
+    }
+  }
+  // pg_dumpall -g, then dumps of databases: the cluster's part has ended before the others begin. In one run of pg_dumpall it ends last.
+  const bool cluster_ended = dump == PlainDump::kCluster && head_text.find(kClusterEnd) != std::string::npos;
+  if (cluster_ended) {
+    const Status last = check_plain_dump(PlainDump::kDatabase, {}, tail);
+    const bool must_leave = !token_after(head_text, kRestrict).empty();
+    if (last ? !must_leave : last.error().code() == ErrorCode::kUnsupported) return several_dumps();
   }
   return cut_off(std::string(name) + ": the file does not end with the closing comment \"" + std::string(name == "pg_dump" ? kDatabaseTitle : kClusterTitle) +
                  " complete\"");

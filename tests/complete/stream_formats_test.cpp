@@ -163,6 +163,85 @@ TEST(Rdb, WrittenByARealServer_OnlyWholeIsComplete) {
   std::filesystem::remove_all(folder);
 }
 
+TEST(Gzip, DumpsWithinThatAreNotLookedInto_AreUnchecked) {
+  // `pg_dump -Fc | gzip` ends well when pg_dump was killed.
+  Bytes custom = bytes_of("PGDMP\1\16");
+  append(custom, mixed(3'000));
+  for (const Bytes& inner : {custom, rdb("REDIS0011", true), rdb("VALKEY080", true)}) {
+    for (const Bytes& outer : {gzip(inner), zstd(inner, true, true)}) {
+      EXPECT_EQ(judge(outer).completeness, Completeness::kUnchecked);
+      EXPECT_EQ(judge(first(outer, outer.size() - 1)).completeness, Completeness::kIncomplete);
+    }
+  }
+}
+
+TEST(Lz4, WholeFrame_IsUncheckedAndACutOneIncomplete) {
+  Bytes frame{0x04, 0x22, 0x4d, 0x18, 0x60, 0x70, 0x00, 3, 0, 0, 0x80, 'a', 'b', 'c', 0, 0, 0, 0};
+  EXPECT_EQ(judge(frame).completeness, Completeness::kUnchecked) << judge(frame).reason;
+  frame.pop_back();
+  EXPECT_EQ(judge(frame).completeness, Completeness::kIncomplete);
+}
+
+TEST(Zstd, WindowBeyondTheDecoder_IsUnchecked) {
+  // A frame header with a window of 2^30 bytes, as `zstd --long=30` writes it, and one raw block.
+  const Bytes frame{0x28, 0xb5, 0x2f, 0xfd, 0x00, (30 - 10) << 3, 0x19, 0, 0, 'a', 'b', 'c'};
+  EXPECT_EQ(judge(frame).completeness, Completeness::kUnchecked) << judge(frame).reason;
+}
+
+TEST(Rdb, CommandsBehindIt_AreAnAppendOnlyFile) {
+  Bytes file = rdb("REDIS0009", true);
+  append(file, as_bytes("*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n"));
+  MemoryFile aof(file);
+  EXPECT_EQ(check_completeness({"appendonly.aof", aof, nullptr})->completeness, Completeness::kUnchecked);
+  EXPECT_EQ(judge(file).completeness, Completeness::kIncomplete);
+}
+
+Bytes plain(std::string_view kind, std::string_view token) {
+  std::string text = "--\n-- PostgreSQL " + std::string(kind) + " dump\n--\n\n";
+  if (!token.empty()) text += "\\restrict " + std::string(token) + "\n\n";
+  text += "SELECT 1;\n\n--\n-- PostgreSQL " + std::string(kind) + " dump complete\n--\n\n";
+  if (!token.empty()) text += "\\unrestrict " + std::string(token) + "\n\n";
+  return bytes_of(text);
+}
+
+TEST(PlainDump, SeveralInOneFile_AreUncheckedAndACutLastOneIncomplete) {
+  const auto joined = [](Bytes first_part, const Bytes& second) {
+    append(first_part, second);
+    return first_part;
+  };
+  for (const Bytes& file : {joined(plain("database cluster", ""), plain("database", "")),       // pg_dumpall -g > f; pg_dump >> f
+                            joined(plain("database cluster", "a1"), plain("database", "b2")),
+                            joined(plain("database", "a1"), plain("database", "b2"))}) {
+    EXPECT_EQ(judge(file).completeness, Completeness::kUnchecked) << judge(file).reason;
+    for (std::size_t cut = 1; cut < 60; ++cut) EXPECT_EQ(judge(first(file, file.size() - cut)).completeness, Completeness::kIncomplete) << cut;
+  }
+  // pg_dumpall that ended after one of its databases has no end of its own.
+  Bytes all = bytes_of("--\n-- PostgreSQL database cluster dump\n--\n\nCREATE ROLE x;\n\n");
+  append(all, plain("database", ""));
+  EXPECT_EQ(judge(all).completeness, Completeness::kIncomplete);
+}
+
+TEST(Completeness, PartsOfADirectoryDump_AreJudgedByTheirEndOrTheFolder) {
+  MemoryFile rows(bytes_of("1\tone\n\\.\n\n\n"));
+  EXPECT_EQ(check_completeness({"3012.dat", rows, nullptr})->completeness, Completeness::kComplete);
+  EXPECT_EQ(check_completeness({"rows.dat", rows, nullptr})->completeness, Completeness::kUnchecked);
+  MemoryFile cut(bytes_of("1\tone\n\\.\n\n"));
+  EXPECT_EQ(check_completeness({"3012.dat", cut, nullptr})->completeness, Completeness::kUnchecked);
+  MemoryFile list(bytes_of("16384 blob_16384.dat\n"));
+  EXPECT_TRUE(check_completeness({"blobs.toc", list, nullptr})->depends_on_siblings);
+  EXPECT_FALSE(check_completeness({"notes", list, nullptr})->depends_on_siblings);
+}
+
+TEST(Completeness, EmptyAndNamedAsADump_IsIncomplete) {
+  MemoryFile empty({});
+  for (const std::string_view name : {"orders.sql", "ORDERS.SQL", "a.dump", "a.tar.gz", "dump.rdb"}) {
+    EXPECT_EQ(check_completeness({name, empty, nullptr})->completeness, Completeness::kIncomplete) << name;
+  }
+  for (const std::string_view name : {"sql", ".keep", "a.bson", "appendonly.aof"}) {
+    EXPECT_EQ(check_completeness({name, empty, nullptr})->completeness, Completeness::kUnchecked) << name;
+  }
+}
+
 TEST(Completeness, EmptyAndUnknown_AreUnchecked) {
   for (const std::string_view text : {"", "x", "hello, world\n", "PG", "--", "REDIS", "\x1f", "not a dump, -- PostgreSQL database dump complete\n"}) {
     const CompletenessVerdict verdict = judge(bytes_of(text));

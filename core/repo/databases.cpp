@@ -55,6 +55,18 @@ Result<std::unique_ptr<DomainRules>> DomainRules::open(std::string path, const N
     }
     rules->rules_.insert_or_assign(domain, std::move(rule));
   }
+  std::size_t databases = 0;
+  if (!in.at_end()) {
+    HOLDFAST_ASSIGN(databases, in.count(DatabaseId::size + 1));
+  }
+  for (std::size_t i = 0; i < databases; ++i) {
+    HOLDFAST_ASSIGN(const DatabaseId id, in.id<DatabaseId>());
+    HOLDFAST_ASSIGN(const std::size_t domains, in.count(4));
+    for (std::size_t k = 0; k < domains; ++k) {
+      HOLDFAST_ASSIGN(const std::uint32_t domain, in.u32());
+      rules->databases_[id].push_back(domain);
+    }
+  }
   HOLDFAST_TRY(in.expect_end());
   return rules;
 }
@@ -66,6 +78,11 @@ Bytes DomainRules::encode() const {
   for (const auto& [domain, rule] : rules_) {
     writer.u32(domain).u32(rule.quorum).varint(rule.networks.size());
     for (const auto& name : rule.networks) writer.text(name);
+  }
+  writer.varint(databases_.size());
+  for (const auto& [id, domains] : databases_) {
+    writer.id(id).varint(domains.size());
+    for (const std::uint32_t domain : domains) writer.u32(domain);
   }
   return out;
 }
@@ -80,15 +97,51 @@ Status DomainRules::add(std::uint32_t domain, const std::vector<std::string>& ne
   return replace_file(path_, encode());
 }
 
+Status DomainRules::note_database(const DatabaseId& database, std::uint32_t domain) {
+  const std::lock_guard lock(mutex_);
+  auto& domains = databases_[database];
+  if (!domains.empty() && domains.back() == domain) return ok_status();
+  std::erase(domains, domain);
+  domains.push_back(domain);
+  return replace_file(path_, encode());
+}
+
+std::vector<std::uint32_t> DomainRules::domains_of(const DatabaseId& database) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = databases_.find(database);
+  return found == databases_.end() ? std::vector<std::uint32_t>() : found->second;
+}
+
+/// mutex_ held. The present rules of all databases that have packs in `domain`.
+std::vector<const DomainRules::Rule*> DomainRules::successors(std::uint32_t domain) const {
+  std::vector<const Rule*> out;
+  for (const auto& [id, domains] : databases_) {
+    if (std::find(domains.begin(), domains.end(), domain) == domains.end()) continue;
+    if (const auto found = rules_.find(domains.back()); found != rules_.end()) out.push_back(&found->second);
+  }
+  return out;
+}
+
 std::vector<std::string> DomainRules::networks(std::uint32_t domain) const {
   const std::lock_guard lock(mutex_);
   const auto found = rules_.find(domain);
-  return found == rules_.end() ? std::vector<std::string>() : found->second.networks;
+  if (found == rules_.end()) return {};
+  std::vector<std::string> out = found->second.networks;
+  const auto next = successors(domain);
+  if (next.empty()) return out;
+  // A pack may hold chunks of several databases: it goes nowhere that one of them doesn't allow.
+  for (const auto& name : next.front()->networks) {
+    const bool all_name_it = std::all_of(next.begin(), next.end(), [&](const Rule* rule) {
+      return std::find(rule->networks.begin(), rule->networks.end(), name) != rule->networks.end();
+    });
+    if (all_name_it && std::find(out.begin(), out.end(), name) == out.end()) out.push_back(name);
+  }
+  return out;
 }
 
 std::string DomainRules::site_of(const std::string& network) const {
   const auto store = networks_.find(network);
-  return store == nullptr ? network : store->traits().site;
+  return store == nullptr ? std::string(kThisHost) : store->traits().site;
 }
 
 std::uint32_t DomainRules::quorum_of(const Rule& rule) const {
@@ -101,12 +154,17 @@ std::uint32_t DomainRules::quorum_of(const Rule& rule) const {
 std::uint32_t DomainRules::quorum(std::uint32_t domain) const {
   const std::lock_guard lock(mutex_);
   const auto found = rules_.find(domain);
-  return found == rules_.end() ? 1 : quorum_of(found->second);
+  std::uint32_t out = found == rules_.end() ? 1 : quorum_of(found->second);
+  for (const Rule* rule : successors(domain)) out = std::max(out, quorum_of(*rule));
+  return out;
+}
+
+bool DomainRules::is_elsewhere(const std::vector<std::string>& networks) const {
+  return std::any_of(networks.begin(), networks.end(), [&](const auto& name) { return site_of(name) != kThisHost; });
 }
 
 bool DomainRules::is_safe(std::uint32_t domain, const std::vector<std::string>& networks) const {
-  const bool elsewhere = std::any_of(networks.begin(), networks.end(), [&](const auto& name) { return site_of(name) != kThisHost; });
-  return elsewhere && networks.size() >= quorum(domain);
+  return is_elsewhere(networks) && networks.size() >= quorum(domain);
 }
 
 bool DomainRules::can_be_safe(std::uint32_t domain) const { return is_safe(domain, networks(domain)); }

@@ -41,8 +41,9 @@ struct DatabaseRecord {
 Bytes encode_database_record(const DatabaseRecord& record);
 Result<DatabaseRecord> decode_database_record(ByteView payload);
 
-/// Which networks a domain's packs go to, and when that is safe. Domains are remembered in a file of the state folder, so that packs of a database whose
-/// networks were changed still find theirs. Safe from any thread.
+/// Which networks a domain's packs go to, and when that is safe. Domains are remembered in a file of the state folder, and which of them each database has had, so
+/// that packs of a database whose networks were changed still find theirs: those that it had first, and those of today's policy where every database that
+/// has packs there names them. A network that the configuration lacks counts as one of this host. Safe from any thread.
 class DomainRules final : public PlacementPolicy {
  public:
   /// `path`: the file. Errors: kCorrupt, kInternal.
@@ -50,10 +51,16 @@ class DomainRules final : public PlacementPolicy {
 
   /// Adds a domain, or raises its quorum; durable at return. `quorum` 0: the smaller of 2 and the number of sites.
   Status add(std::uint32_t domain, const std::vector<std::string>& networks, std::uint32_t quorum);
+  /// A database's packs go to this domain, which has been added, from now on; durable at return.
+  Status note_database(const DatabaseId& database, std::uint32_t domain);
+  /// All that its packs went to, the present one last; empty for an unknown database.
+  [[nodiscard]] std::vector<std::uint32_t> domains_of(const DatabaseId& database) const;
   [[nodiscard]] std::vector<std::string> networks(std::uint32_t domain) const override;
   [[nodiscard]] bool is_safe(std::uint32_t domain, const std::vector<std::string>& networks) const override;
-  /// How many of the domain's networks a pack must be on.
+  /// How many of the domain's networks a pack must be on: as many as any of its databases asks for today.
   [[nodiscard]] std::uint32_t quorum(std::uint32_t domain) const;
+  /// Whether one of them is on another site than this machine.
+  [[nodiscard]] bool is_elsewhere(const std::vector<std::string>& networks) const;
   /// Whether *safe* can ever be reached: enough networks, one of them on another site.
   [[nodiscard]] bool can_be_safe(std::uint32_t domain) const;
 
@@ -65,12 +72,14 @@ class DomainRules final : public PlacementPolicy {
   DomainRules(std::string path, const NetworkSet& networks) : path_(std::move(path)), networks_(networks) {}
   [[nodiscard]] std::string site_of(const std::string& network) const;
   [[nodiscard]] std::uint32_t quorum_of(const Rule& rule) const;
+  [[nodiscard]] std::vector<const Rule*> successors(std::uint32_t domain) const;
   [[nodiscard]] Bytes encode() const;
 
   const std::string path_;
   const NetworkSet& networks_;
   mutable std::mutex mutex_;
   std::map<std::uint32_t, Rule> rules_;
+  std::map<DatabaseId, std::vector<std::uint32_t>> databases_;  ///< present domain last
 };
 
 }  // namespace holdfast

@@ -162,13 +162,15 @@ bool RepositoryImpl::wait_for_refresh(const std::stop_token& stop) {
 Status RepositoryImpl::state_safety() {
   const std::lock_guard stating(state_mutex_);
   const SafetyTable safety(*stage_, catalog_->view(), *rules_);
-  std::map<DatabaseId, std::uint32_t> domains;
-  for (const auto& database : all_databases()) domains.emplace(database->id, database->options.domain);
+  std::map<DatabaseId, SafetyTable::Reach> reaches;
+  for (const auto& database : all_databases()) reaches.emplace(database->id, reach_of(database->id, 0));
   std::vector<LogEntry> entries;
   catalog_->view().for_each_snapshot([&](const SnapshotRow& row) {
-    const auto domain = domains.find(row.record.database);
-    if (row.stated_safe || row.last_pack == 0 || row.record.writer != secrets_->writer || domain == domains.end()) return;
-    if (safety.own(domain->second, row.last_pack, false).state != DurabilityState::kSafe) return;
+    const auto found = reaches.find(row.record.database);
+    if (row.stated_safe || row.last_pack == 0 || row.record.writer != secrets_->writer || found == reaches.end()) return;
+    SafetyTable::Reach reach = found->second;
+    reach.last = row.last_pack;
+    if (safety.own(reach, false).state != DurabilityState::kSafe) return;
     entries.push_back({options_.clock->wall_now(), SafeEntry{row.record.id}});
   });
   if (entries.empty()) return ok_status();

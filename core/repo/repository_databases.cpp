@@ -31,6 +31,7 @@ Result<LiveTreeOptions> RepositoryImpl::options_of(const DatabaseId& id, const D
   out.domain = sharing_domain(networks);
   out.chunk_sizes = policy.chunk_sizes;
   HOLDFAST_TRY(rules_->add(out.domain, networks, policy.write_quorum));
+  HOLDFAST_TRY(rules_->note_database(id, out.domain));
   pipeline_->set_zstd_level(out.domain, policy.zstd_level);
   std::uint64_t liked = 0;
   for (const auto& name : networks) {

@@ -106,6 +106,8 @@ class RepositoryImpl final : public Repository {
   std::shared_ptr<const SnapshotList> list() const;
   Result<SnapshotInfo> info_of(const SnapshotId& id) const;
   void add_state(const SafetyTable& safety, SnapshotInfo& info) const;
+  PackNumber last_pack_number() const;
+  SafetyTable::Reach reach_of(const DatabaseId& id, PackNumber last) const;
   std::optional<std::uint32_t> domain_by_id(const DatabaseId& id) const;
 
   // Background.

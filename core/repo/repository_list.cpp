@@ -20,7 +20,7 @@ SnapshotList RepositoryImpl::make_list() const {
   for (const auto& row : catalog_->view().databases()) {
     if (const auto named = decode_policy(row.toml)) names.emplace(row.id, named->name);
   }
-  return make_snapshot_list(catalog_->view(), names, !secrets_->vault_secret.empty());
+  return make_snapshot_list(catalog_->view(), names, secrets_->writer, !secrets_->vault_secret.empty());
 }
 
 std::vector<SnapshotInfo> RepositoryImpl::snapshots(const std::string& database) const {
@@ -42,9 +42,8 @@ void RepositoryImpl::add_state(const SafetyTable& safety, SnapshotInfo& info) co
   const auto row = catalog_->view().snapshot(info.id);
   if (!row) return;
   SafetyTable::Answer answer;
-  const auto domain = domain_by_id(info.database_id);
-  if (info.writer == secrets_->writer && domain) {
-    answer = safety.own(*domain, row->last_pack == 0 ? stage_->last_number() : row->last_pack, row->stated_safe);
+  if (info.writer == secrets_->writer && domain_by_id(info.database_id)) {
+    answer = safety.own(reach_of(info.database_id, row->last_pack == 0 ? last_pack_number() : row->last_pack), row->stated_safe);
   } else {
     answer = safety.other(row->stated_safe);
   }
@@ -52,6 +51,15 @@ void RepositoryImpl::add_state(const SafetyTable& safety, SnapshotInfo& info) co
   info.networks = std::move(answer.networks);
   info.bytes_stored = info.bytes_new * std::max<std::size_t>(info.networks.size(), 1);
 }
+
+/// Of all packs that anything stored so far may lie in: those written here, and other writers' that are known.
+PackNumber RepositoryImpl::last_pack_number() const {
+  PackNumber last = stage_->last_number();
+  stage_->table().for_each([&](const PackRow& row) { last = std::max(last, row.number); });
+  return last;
+}
+
+SafetyTable::Reach RepositoryImpl::reach_of(const DatabaseId& id, PackNumber last) const { return {rules_->domains_of(id), last, list()->inherited.contains(id)}; }
 
 std::optional<std::uint32_t> RepositoryImpl::domain_by_id(const DatabaseId& id) const {
   for (const auto& database : all_databases()) {
@@ -114,7 +122,7 @@ Status RepositoryImpl::wait_for(const std::vector<SnapshotId>& ids, DurabilitySt
       return Error(ErrorCode::kUnsupported, "safe needs a copy away from this machine, and all networks of the database are on this host (or fewer than its write_quorum)");
     }
     quorum = std::max<std::size_t>(quorum, rules_->quorum(*domain));
-    last = std::max(last, row->last_pack == 0 ? stage_->last_number() : row->last_pack);
+    last = std::max(last, row->last_pack == 0 ? last_pack_number() : row->last_pack);
   }
   HOLDFAST_TRY(pipeline_->commit());
   if (state == DurabilityState::kStaged) return ok_status();

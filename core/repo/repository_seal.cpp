@@ -126,7 +126,7 @@ Result<SealResult> RepositoryImpl::publish_sealed(Database& database, const Seal
   HOLDFAST_TRY(pipeline_->commit());
   const std::uint64_t stored = pipeline_->counters().bytes_stored;
   const std::uint64_t stored_before = stored_watermark_.exchange(stored);
-  const PackNumber last_pack = stage_->last_number();
+  const PackNumber last_pack = last_pack_number();
 
   SnapshotFields fields;
   fields.database = database.name;

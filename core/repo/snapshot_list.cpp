@@ -99,9 +99,12 @@ Result<const SnapshotInfo*> by_id_prefix(const SnapshotList& list, const std::st
 
 }  // namespace
 
-SnapshotList make_snapshot_list(const CatalogView& view, const std::map<DatabaseId, std::string>& names, bool has_vault) {
+SnapshotList make_snapshot_list(const CatalogView& view, const std::map<DatabaseId, std::string>& names, const WriterId& self, bool has_vault) {
   SnapshotList list;
-  view.for_each_snapshot([&](const SnapshotRow& row) { list.all.push_back(to_info(row, names, has_vault)); });
+  view.for_each_snapshot([&](const SnapshotRow& row) {
+    list.all.push_back(to_info(row, names, has_vault));
+    if (row.record.writer != self) list.inherited.insert(row.record.database);
+  });
   for (std::size_t i = 0; i < list.all.size(); ++i) {
     list.by_id.emplace(list.all[i].id, i);
     list.by_database[list.all[i].database].push_back(i);
@@ -159,6 +162,10 @@ SafetyTable::SafetyTable(const Stage& stage, const CatalogView& view, const Doma
     if (row.domain == 0) {
       other_networks_ = has_others_ ? intersection(other_networks_, networks) : networks;
       has_others_ = true;
+      others_.try_emplace(networks, row.number);
+      // What other writers' quorums are is not known: two copies where there were so many, and one of them away from here.
+      const bool is_enough = networks.size() >= std::min<std::size_t>(2, copies.size()) && rules.is_elsewhere(networks);
+      others_spoilt_ = others_spoilt_ || (networks.size() < copies.size() && !is_enough);
       return;
     }
     auto& steps = steps_[row.domain];
@@ -179,40 +186,63 @@ SafetyTable::SafetyTable(const Stage& stage, const CatalogView& view, const Doma
   }
 }
 
-SafetyTable::Answer SafetyTable::own(std::uint32_t domain, PackNumber last, bool stated_safe) const {
-  Answer answer;
+const SafetyTable::Step* SafetyTable::step_of(std::uint32_t domain, PackNumber last) const {
   const auto found = steps_.find(domain);
-  const Step* step = nullptr;
-  if (found != steps_.end()) {
-    const auto& steps = found->second;
-    const auto after = std::upper_bound(steps.begin(), steps.end(), last, [](PackNumber number, const Step& each) { return number < each.number; });
-    if (after != steps.begin()) step = &*std::prev(after);
+  if (found == steps_.end()) return nullptr;
+  const auto& steps = found->second;
+  const auto after = std::upper_bound(steps.begin(), steps.end(), last, [](PackNumber number, const Step& each) { return number < each.number; });
+  return after == steps.begin() ? nullptr : &*std::prev(after);
+}
+
+SafetyTable::Answer SafetyTable::own(const Reach& reach, bool stated_safe) const {
+  Answer answer;
+  const std::uint32_t present = reach.domains.empty() ? 0 : reach.domains.back();
+  std::optional<Step> all;
+  const auto add = [&](const Step& step) {
+    if (!all) {
+      all = step;
+      return;
+    }
+    all->all_safe = all->all_safe && step.all_safe;
+    all->any_lost = all->any_lost || step.any_lost;
+    all->any_copy = all->any_copy || step.any_copy;
+    all->networks = intersection(all->networks, step.networks);
+  };
+  for (const std::uint32_t domain : reach.domains) {
+    if (const Step* step = step_of(domain, reach.last)) add(*step);
   }
-  if (step != nullptr && step->any_lost) {
+  if (all && all->any_lost) {
     answer.state = DurabilityState::kLost;
     return answer;
   }
-  const bool is_open = first_open_ != 0 && first_open_ <= last;
+  const bool is_open = first_open_ != 0 && first_open_ <= reach.last;
   if (is_open) return answer;
-  if (step == nullptr) {
-    // Nothing was stored for it: an empty tree, or chunks of packs that were here before this writer.
-    answer.networks = has_others_ ? other_networks_ : rules_.networks(domain);
-    answer.state = rules_.is_safe(domain, answer.networks) ? DurabilityState::kSafe : DurabilityState::kReplicating;
-    return answer;
+  // Where this writer stored nothing for it, its chunks are in packs that were here before.
+  if (reach.inherited || !all) {
+    for (const auto& [networks, first] : others_) {
+      if (first <= reach.last) add({first, rules_.is_safe(present, networks), false, !networks.empty(), networks});
+    }
   }
-  answer.networks = step->networks;
-  if (step->all_safe) {
+  if (!all) {
+    // An empty tree.
+    std::vector<std::string> networks = rules_.networks(present);
+    std::sort(networks.begin(), networks.end());
+    add({0, rules_.can_be_safe(present), false, true, std::move(networks)});
+  }
+  answer.networks = all->networks;
+  if (all->all_safe) {
     answer.state = DurabilityState::kSafe;
   } else if (stated_safe) {
     answer.state = DurabilityState::kDegraded;
-  } else if (step->any_copy) {
+  } else if (all->any_copy) {
     answer.state = DurabilityState::kReplicating;
   }
   return answer;
 }
 
 SafetyTable::Answer SafetyTable::other(bool stated_safe) const {
-  return {stated_safe ? DurabilityState::kSafe : DurabilityState::kReplicating, other_networks_};
+  if (!stated_safe) return {DurabilityState::kReplicating, other_networks_};
+  return {others_spoilt_ ? DurabilityState::kDegraded : DurabilityState::kSafe, other_networks_};
 }
 
 }  // namespace holdfast

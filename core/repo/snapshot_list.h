@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <set>
 #include <unordered_map>
 
 #include "core/catalog/catalog_view.h"
@@ -19,9 +20,10 @@ struct SnapshotList {
   std::vector<SnapshotInfo> all;
   std::unordered_map<SnapshotId, std::size_t> by_id;
   std::map<std::string, std::vector<std::size_t>> by_database;  ///< newest first
+  std::set<DatabaseId> inherited;  ///< databases of which other writers made snapshots too: their trees lean on packs of those
 };
 /// `names` are the databases' names by id, for snapshots that can't be opened here.
-SnapshotList make_snapshot_list(const CatalogView& view, const std::map<DatabaseId, std::string>& names, bool has_vault);
+SnapshotList make_snapshot_list(const CatalogView& view, const std::map<DatabaseId, std::string>& names, const WriterId& self, bool has_vault);
 
 /// Whether a snapshot may be `latest` or answer a moment: complete, or unchecked (most dumps have no ending that could be checked); never incomplete.
 [[nodiscard]] inline bool counts_as_whole(const SnapshotInfo& info) noexcept { return info.completeness != Completeness::kIncomplete; }
@@ -39,9 +41,15 @@ class SafetyTable {
     DurabilityState state = DurabilityState::kStaged;
     std::vector<std::string> networks;  ///< that hold all of it, sorted
   };
-  /// Of this writer's snapshot whose records lie in packs of `domain` up to `last`.
-  [[nodiscard]] Answer own(std::uint32_t domain, PackNumber last, bool stated_safe) const;
-  /// Of another writer's snapshot: what its writer stated, and the networks that hold every pack known from others.
+  /// What a snapshot of this writer may lean on: packs of any domain that its database has had, since files that did not change stay where they are.
+  struct Reach {
+    std::vector<std::uint32_t> domains;  ///< the present one last
+    PackNumber last = 0;                 ///< its records lie in packs up to here
+    bool inherited = false;              ///< the database began with another writer: packs of others too
+  };
+  [[nodiscard]] Answer own(const Reach& reach, bool stated_safe) const;
+  /// Of another writer's snapshot: what its writer stated, unless this machine found packs of others spoilt since; and the networks that hold every pack known
+  /// from others.
   [[nodiscard]] Answer other(bool stated_safe) const;
 
  private:
@@ -54,9 +62,12 @@ class SafetyTable {
   };
   std::map<std::uint32_t, std::vector<Step>> steps_;  ///< by domain, running over its packs
   PackNumber first_open_ = 0;                         ///< lowest pack that is still open; 0: none
+  [[nodiscard]] const Step* step_of(std::uint32_t domain, PackNumber last) const;
   const DomainRules& rules_;
   bool has_others_ = false;
+  bool others_spoilt_ = false;
   std::vector<std::string> other_networks_;
+  std::map<std::vector<std::string>, PackNumber> others_;  ///< each set of networks that holds a pack of others, and the first such pack
 };
 
 }  // namespace holdfast

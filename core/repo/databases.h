@@ -23,8 +23,7 @@ struct Database {
   std::mutex sealing;              ///< one seal at a time; held over the whole seal
   mutable std::mutex mutex;
   DatabasePolicy policy;
-  std::set<std::string> changed_folders;  ///< since the last seal, and those whose dump was incomplete then
-  bool folders_remembered = false; ///< the newest snapshot of an earlier run was asked for incomplete ones
+  std::set<std::string> changed_folders;  ///< whose files were judged since the last seal, and those whose dump was not proved whole then
   WallNanos last_scheduled = 0;    ///< the schedule's moment that was sealed last, or when the database was opened
   MonoTime sealed_at{};
   MonoTime waiting_since{};        ///< a scheduled seal waits for open writers since then

@@ -98,7 +98,8 @@ class RepositoryImpl final : public Repository {
   void find_unsealed();
   void wait_for_releases(const Database& database, const CallContext& context);
   CompletenessJudge judge_of(Database& database);
-  void judge_folders(Database& database, SealedTree& tree);
+  std::set<std::string> folders_to_judge(Database& database, const SealedTree& tree, const CallContext& context);
+  void judge_folders(Database& database, SealedTree& tree, const CallContext& context);
   WallNanos next_time(const DatabaseId& id) const;
 
   // Lists.

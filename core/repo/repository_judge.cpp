@@ -2,7 +2,9 @@
 #include <algorithm>
 #include <set>
 
+#include "core/base/log.h"
 #include "core/complete/completeness.h"
+#include "core/repo/folder_changes.h"
 #include "core/repo/repository_impl.h"
 #include "core/tree/content.h"
 
@@ -101,31 +103,62 @@ CompletenessJudge RepositoryImpl::judge_of(Database& database) {
   };
 }
 
-/// Checks dumps that are folders, where a file of theirs changed or that were incomplete when they were looked at last. What can't be read is left as it is.
-void RepositoryImpl::judge_folders(Database& database, SealedTree& tree) {
+/// The folders of `tree` whose dumps have to be looked at: all that differ from the newest snapshot, however that came about, and those that were incomplete
+/// or could not be proved then. Moving a folder changes nothing about it.
+std::set<std::string> RepositoryImpl::folders_to_judge(Database& database, const SealedTree& tree, const CallContext& context) {
   std::set<std::string> folders;
   {
     const std::lock_guard lock(database.mutex);
     folders.swap(database.changed_folders);
-    // What was incomplete before this process began is looked at again, changed or not.
-    if (!std::exchange(database.folders_remembered, true)) {
-      const auto current = list();
-      const auto found = current->by_database.find(database.name);
-      if (found != current->by_database.end()) {
-        for (const std::string& path : current->all[found->second.front()].incomplete_paths) folders.insert(split_path(path).first);
-      }
+  }
+  TreeRoot earlier;
+  std::vector<std::string> incomplete;
+  const auto current = list();
+  if (const auto found = current->by_database.find(database.name); found != current->by_database.end()) {
+    const auto row = catalog_->view().snapshot(current->all[found->second.front()].id);
+    // A full list of incomplete files is no list of all of them.
+    if (row && row->fields && row->fields->incomplete_paths.size() < kIncompletePathsMax) {
+      earlier = directory_of(row->fields->root);
+      incomplete = row->fields->incomplete_paths;
     }
   }
-  for (const auto& path : folders) {
+  for (const auto& path : incomplete) folders.insert(split_path(path).first);
+  const auto changes = compare_folders(*rebuilding_source_, earlier, directory_of(tree.root), context);
+  if (!changes) {
+    log_warning("looking for dumps that are folders in " + database.name + ": " + changes.error().message());
+    return folders;
+  }
+  for (const auto& folder : changes->changed) {
+    if (!folder.moved_from) {
+      folders.insert(folder.path);
+      continue;
+    }
+    const std::string from = folder.moved_from->empty() ? "" : *folder.moved_from + "/";
+    for (const auto& path : incomplete) {
+      if (!path.starts_with(from)) continue;
+      const std::string inner = split_path(path.substr(from.size())).first;
+      folders.insert(folder.path.empty() || inner.empty() ? folder.path + inner : folder.path + "/" + inner);
+    }
+  }
+  return folders;
+}
+
+/// Checks dumps that are folders. What can't be read now is looked at again by the next seal.
+void RepositoryImpl::judge_folders(Database& database, SealedTree& tree, const CallContext& context) {
+  for (const auto& path : folders_to_judge(database, tree, context)) {
     const auto folder = find_folder(*rebuilding_source_, tree.root, path);
-    if (!folder || !*folder) continue;
-    SealedFolder files(*rebuilding_source_, **folder, tree.links);
-    const auto toc = files.open(kFolderDump);
-    if (!toc || *toc == nullptr) continue;
-    const auto verdict = check_completeness({kFolderDump, **toc, &files});
-    if (!verdict || verdict->completeness == Completeness::kComplete) continue;
-    const bool incomplete = verdict->completeness == Completeness::kIncomplete;
-    if (incomplete || tree.completeness == Completeness::kComplete) tree.completeness = verdict->completeness;
+    if (folder && !*folder) continue;
+    Completeness found = Completeness::kUnchecked;
+    if (folder) {
+      SealedFolder files(*rebuilding_source_, **folder, tree.links);
+      const auto toc = files.open(kFolderDump);
+      if (toc && *toc == nullptr) continue;
+      const auto verdict = toc ? check_completeness({kFolderDump, **toc, &files}) : Result<CompletenessVerdict>(toc.error());
+      if (verdict) found = verdict->completeness;
+    }
+    if (found == Completeness::kComplete) continue;
+    const bool incomplete = found == Completeness::kIncomplete;
+    if (incomplete || tree.completeness == Completeness::kComplete) tree.completeness = found;
     {
       const std::lock_guard lock(database.mutex);
       database.changed_folders.insert(path);

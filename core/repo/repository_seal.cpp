@@ -91,7 +91,7 @@ Result<SealResult> RepositoryImpl::seal_locked(Database& database, const SealOpt
     tree.completeness = Completeness::kIncomplete;
     tree.incomplete_paths.insert(tree.incomplete_paths.begin(), tree.open_paths.begin(), tree.open_paths.end());
   }
-  judge_folders(database, tree);
+  judge_folders(database, tree, context);
   auto sealed = publish_sealed(database, tree, options, began);
   if (!sealed) database.live->mark_changed();  // the tree is folded, and no snapshot is of it
   return sealed;
@@ -113,7 +113,9 @@ Result<SealResult> RepositoryImpl::publish_tree(const std::string& name, const S
   HOLDFAST_ASSIGN(const auto database, find(name));
   const std::lock_guard sealing(database->sealing);
   HOLDFAST_TRY(check_options(*database, options));
-  return publish_sealed(*database, tree, options, began);
+  SealedTree judged = tree;
+  judge_folders(*database, judged, context);
+  return publish_sealed(*database, judged, options, began);
 }
 
 /// database.sealing is held. Order: chunks and journal durable, key durable, log entry (the commit point), then everybody else.

@@ -147,10 +147,9 @@ Result<int> run_as_owner(const Invocation& invocation, const Config& config, con
     // A pushed segment is archived once it is staged: PostgreSQL must neither hear of networks nor wait for them, or it would push it again for ever.
     const bool pushed = invocation.command == "wal-push";
     const Status settled = bring_out(*repository, pushed ? kPushPatience : kPatience, session.context());
-    if (!settled && !pushed) {
-      io.complain("holdfast: staged, but not everywhere yet: " + settled.error().message() + "\n");
-      if (code == 0) code = static_cast<int>(ExitCode::kNetworkMissed);
-    }
+    if (settled && !pushed && code == 0) code = code_of_missed_networks(session);
+    // The quorum doesn't hold: what was promised is that it is staged, and so it is.
+    if (!settled && !pushed) io.complain("holdfast: staged on this machine, and not on enough networks yet: " + settled.error().message() + "\n");
   }
   server->reset();
   HOLDFAST_TRY(repository->close());

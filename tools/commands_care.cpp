@@ -99,7 +99,7 @@ Result<int> run_wait(Session& session) {
   for (const SnapshotInfo& snapshot : snapshots) ids.push_back(snapshot.id);
   const bool safe = session.invocation.wait_for != "staged";
   HOLDFAST_TRY(session.repository.wait_for(ids, safe ? DurabilityState::kSafe : DurabilityState::kStaged, context));
-  return 0;
+  return safe ? code_of_missed_networks(session) : 0;
 }
 
 std::string_view health_name(Health health) {
@@ -178,26 +178,37 @@ struct CheckLine {
   std::string text;
 };
 
-/// Monitoring's question: 0 fine, 1 warning (old, or not safe), 2 critical (none, or older than twice the limit).
+int code_of_age(std::chrono::nanoseconds age, std::chrono::milliseconds max_age) { return age <= max_age ? 0 : age > 2 * max_age ? 2 : 1; }
+
+/// Monitoring's question: 0 fine, 1 warning (old, or not safe), 2 critical (none, or older than twice the limit). Where a database can be safe, only a safe snapshot
+/// counts: one that never left this machine is no backup, however new it is.
 Result<CheckLine> check_database(Session& session, const std::string& database) {
   HOLDFAST_ASSIGN(const DatabasePolicy policy, session.repository.policy(database));
   std::chrono::milliseconds max_age = policy.max_age;
   if (!session.invocation.max_age.empty()) {
     HOLDFAST_ASSIGN(max_age, parse_duration(session.invocation.max_age));
   }
-  for (const SnapshotInfo& snapshot : session.repository.snapshots(database)) {
-    if (snapshot.completeness == Completeness::kIncomplete) continue;
-    const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(
-        std::chrono::nanoseconds(system_clock().wall_now() - snapshot.time));
-    const double seconds = std::chrono::duration<double>(age).count();
-    CheckLine line{0, database + ": newest complete snapshot is " + duration_text(seconds) + " old, " +
-                          std::string(durability_state_name(snapshot.state))};
-    if (age > max_age) line.code = age > 2 * max_age ? 2 : 1;
-    if (snapshot.state == DurabilityState::kDegraded) line.code = std::max(line.code, 1);
-    if (snapshot.state == DurabilityState::kLost) line.code = 2;
-    return line;
+  const std::vector<SnapshotInfo> snapshots = session.repository.snapshots(database);
+  const auto newest = std::find_if(snapshots.begin(), snapshots.end(), [](const auto& each) { return each.completeness != Completeness::kIncomplete; });
+  if (newest == snapshots.end()) return CheckLine{2, database + ": no complete snapshot"};
+  const auto age_of = [&](const SnapshotInfo& snapshot) { return std::chrono::nanoseconds(system_clock().wall_now() - snapshot.time); };
+  const auto text_of = [&](const SnapshotInfo& snapshot) { return duration_text(std::chrono::duration<double>(age_of(snapshot)).count()) + " old"; };
+  CheckLine line{code_of_age(age_of(*newest), max_age), database + ": newest complete snapshot is " + text_of(*newest) + ", " +
+                                                            std::string(durability_state_name(newest->state))};
+  if (newest->state == DurabilityState::kDegraded) line.code = std::max(line.code, 1);
+  if (newest->state == DurabilityState::kLost) line.code = 2;
+  if (!session.repository.can_be_safe(database) || newest->state == DurabilityState::kSafe) return line;
+  const auto safe = std::find_if(newest, snapshots.end(), [](const auto& each) {
+    return each.completeness != Completeness::kIncomplete && each.state == DurabilityState::kSafe;
+  });
+  if (safe == snapshots.end()) {
+    line.code = std::max(line.code, 1);
+    line.text += "; none is safe";
+  } else {
+    line.code = std::max(line.code, code_of_age(age_of(*safe), max_age));
+    line.text += "; the newest safe one is " + text_of(*safe);
   }
-  return CheckLine{2, database + ": no complete snapshot"};
+  return line;
 }
 
 Result<int> run_check(Session& session) {

@@ -4,12 +4,18 @@
 #include <pwd.h>
 
 #include <array>
+#include <map>
+#include <thread>
 
 #include "tools/units.h"
 
 namespace holdfast {
 
 namespace {
+
+/// What is on its way to further networks, when the quorum holds, is given a moment to arrive or to fail.
+constexpr int kUnderWayAttempts = 20;
+constexpr std::chrono::milliseconds kUnderWayPause{100};
 
 using Family = Result<int> (*)(Session&);
 struct Command {
@@ -120,7 +126,24 @@ Result<int> wait_as_asked(Session& session, const SnapshotId& id) {
   if (session.invocation.wait_for != "safe") return 0;
   HOLDFAST_ASSIGN(const CallContext context, session.context_with_timeout());
   HOLDFAST_TRY(session.repository.wait_for({id}, DurabilityState::kSafe, context));
-  return 0;
+  return code_of_missed_networks(session);
+}
+
+int code_of_missed_networks(Session& session) {
+  std::map<std::string, std::string> missed;
+  bool is_under_way = true;
+  for (int attempt = 0; is_under_way && attempt < kUnderWayAttempts && !session.io.stop.stop_requested(); ++attempt) {
+    if (attempt > 0) std::this_thread::sleep_for(kUnderWayPause);
+    is_under_way = false;
+    missed.clear();
+    for (const auto& pending : session.repository.status().pending) {
+      if (pending.network.empty()) continue;
+      is_under_way = is_under_way || !pending.failed;
+      if (pending.failed) missed.try_emplace(pending.network, pending.reason);
+    }
+  }
+  for (const auto& [network, reason] : missed) session.io.complain("holdfast: network " + network + " missed: " + reason + "\n");
+  return missed.empty() ? 0 : static_cast<int>(ExitCode::kNetworkMissed);
 }
 
 }  // namespace holdfast

@@ -51,7 +51,10 @@ SnapshotPath split_snapshot_path(const std::string& text);
 Result<Inode> find_in_snapshot(ChunkSource& source, const SnapshotView& view, const std::string& path,
                                const CallContext& context);
 
-/// Waits as --wait says (nothing for "" and "staged"). Returns the exit code: 0, or 8 when time ran out.
+/// Waits as --wait says (nothing for "" and "staged"). Returns the exit code: 0, or 3 when it is safe and a network missed. Errors: kDeadlineExceeded when time ran out.
 Result<int> wait_as_asked(Session& session, const SnapshotId& id);
+
+/// For what is held by its quorum: 3 where uploads to some network fail, saying to which and why; else 0.
+int code_of_missed_networks(Session& session);
 
 }  // namespace holdfast

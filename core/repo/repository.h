@@ -141,6 +141,7 @@ struct StatusReport {
     std::string network;
     std::uint64_t size_bytes = 0;
     std::string reason;
+    bool failed = false;  ///< an attempt failed, for this reason; else it is under way
   };
   std::vector<Pending> pending;
   ChunkCache::Stats cache;
@@ -218,6 +219,8 @@ class Repository {
   /// The newest complete snapshot of a database at or before `moment`.
   virtual Result<SnapshotInfo> at(const std::string& database, WallNanos moment) const = 0;
   virtual Result<SnapshotView> open_snapshot(const SnapshotId& id, const CallContext& context) = 0;
+  /// Whether snapshots of a database can ever become safe: it has networks enough, one of them on another site. False for other writers' databases.
+  virtual bool can_be_safe(const std::string& database) const = 0;
   /// Waits until each is staged or safe. Errors: kDeadlineExceeded; kUnsupported where no other site is configured, at once.
   virtual Status wait_for(const std::vector<SnapshotId>& ids, DurabilityState state, const CallContext& context) = 0;
 

@@ -89,16 +89,16 @@ StatusReport RepositoryImpl::status() {
     if (report.pending.size() == kPendingMax) break;
     if (each.state == PlacementStatus::State::kPlaced) continue;
     report.pending.push_back({"pack " + each.id.hex().substr(0, 8), each.network, each.size_bytes,
-                              each.last_error.empty() ? state_name(each.state) : each.last_error});
+                              each.last_error.empty() ? state_name(each.state) : each.last_error, !each.last_error.empty()});
   }
-  if (usage.open_bytes > 0) report.pending.push_back({"open packs", "", usage.open_bytes, "they are closed soon after a seal, or when they are full"});
+  if (usage.open_bytes > 0) report.pending.push_back({"open packs", "", usage.open_bytes, "they are closed soon after a seal, or when they are full", false});
   for (const auto& state : publisher_->states()) {
-    if (!state.current) report.pending.push_back({"catalog", state.network, 0, state.last_error.empty() ? "being published" : state.last_error});
+    if (!state.current) report.pending.push_back({"catalog", state.network, 0, state.last_error.empty() ? "being published" : state.last_error, !state.last_error.empty()});
   }
   if (const auto rebuild = rebuilder_->progress(); rebuilder_->is_running()) {
-    report.pending.push_back({"chunk index", "", 0, "rebuilt: " + std::to_string(rebuild.done) + " of " + std::to_string(rebuild.total) + " packs"});
+    report.pending.push_back({"chunk index", "", 0, "rebuilt: " + std::to_string(rebuild.done) + " of " + std::to_string(rebuild.total) + " packs", false});
   } else if (rebuild.failed > 0) {
-    report.pending.push_back({"chunk index", "", 0, std::to_string(rebuild.failed) + " packs could not be read: " + rebuild.last_error});
+    report.pending.push_back({"chunk index", "", 0, std::to_string(rebuild.failed) + " packs could not be read: " + rebuild.last_error, true});
   }
   report.cache = stores_.cache->stats();
   return report;

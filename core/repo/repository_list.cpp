@@ -106,6 +106,11 @@ Result<SnapshotView> RepositoryImpl::open_snapshot(const SnapshotId& id, const C
   return out;
 }
 
+bool RepositoryImpl::can_be_safe(const std::string& database) const {
+  const auto found = find(database);
+  return found && rules_->can_be_safe((*found)->options.domain);
+}
+
 Status RepositoryImpl::wait_for(const std::vector<SnapshotId>& ids, DurabilityState state, const CallContext& context) {
   if (state != DurabilityState::kStaged && state != DurabilityState::kSafe) {
     return Error(ErrorCode::kInvalidArgument, "one can wait for staged or safe, not for " + std::string(durability_state_name(state)));

@@ -106,6 +106,7 @@ class FakeRepository final : public Repository {
     ++generation_;
     return ok_status();
   }
+  bool can_be_safe(const std::string&) const override { return false; }
   Result<DatabasePolicy> policy(const std::string&) const override { return DatabasePolicy{}; }
   Status set_policy(const std::string&, const DatabasePolicy&) override { return ok_status(); }
   Result<LiveTree*> live(const std::string& database) override {

@@ -67,5 +67,29 @@ TEST_F(Program, PushedSegment_IsArchivedOnceItIsStaged_WhateverNetworksSay) {
   EXPECT_EQ(run({"wal-fetch", "000000010000000000000002", folder_.path("absent")}), 1);
 }
 
+TEST_F(Program, NetworkThatMissed_Is3WhereTheQuorumHolds_AndCheckAsksForASafeOne) {
+  std::ofstream config(folder_.path("holdfast.toml"));
+  for (const std::string name : {"a", "b", "c"}) config << "[network." + name + "]\ntype = \"local\"\nsite = \"" + name + "\"\npath = \"" + folder_.path(name) + "\"\n";
+  config.close();
+  environment["HOLDFAST_CONFIG"] = folder_.path("holdfast.toml");
+  ASSERT_EQ(run({"init", "--iterations", "100000"}), 0);
+  std::ofstream(folder_.path("file")) << "content";
+  EXPECT_EQ(run({"backup", "db", folder_.path("file")}), 0);
+  EXPECT_EQ(run({"check", "db"}), 0);
+  const auto shut = [&](const std::string& name) {
+    std::filesystem::remove_all(folder_.path(name));
+    std::ofstream(folder_.path(name)) << "no folder";
+  };
+  shut("c");
+  std::ofstream(folder_.path("file")) << "other content";
+  EXPECT_EQ(run({"backup", "db", folder_.path("file")}), 3);
+  std::ofstream(folder_.path("file")) << "and other content";
+  EXPECT_EQ(run({"backup", "db", folder_.path("file"), "--wait", "safe"}), 3);
+  EXPECT_EQ(run({"check", "db"}), 0);
+  shut("b");
+  EXPECT_EQ(run({"backup", "new", folder_.path("file"), "--wait", "safe", "--timeout", "1s"}), 8);
+  EXPECT_EQ(run({"check", "new"}), 1);  // none is safe
+}
+
 }  // namespace
 }  // namespace holdfast

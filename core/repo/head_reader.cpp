@@ -11,6 +11,12 @@ namespace {
 constexpr std::uint64_t kMetaMaxBytes = 1ULL << 30;
 constexpr std::uint32_t kSlotMax = 4096;  // a bound for networks that answer every slot
 
+/// Keeps an error that may pass rather than one that will not, else the first.
+void keep_worst(Status& problem, Error error) {
+  const auto may_pass = [](const Error& each) { return retry_advice(each.code()) == RetryAdvice::kSameSource; };
+  if (problem || (may_pass(error) && !may_pass(problem.error()))) problem = std::move(error);
+}
+
 }  // namespace
 
 Result<Bytes> fetch_meta(ObjectReader& store, const MetaObject& meta, const CallContext& context) {
@@ -112,31 +118,22 @@ bool HeadReader::refresh(const CallContext& context) {
   bool learnt = false;
   for (const auto& store : networks_.all()) {
     if (!store->traits().has_mutable_names) continue;
-    const auto one = refresh_from(*store, context);
-    if (one) {
-      learnt = learnt || *one;
-    } else if (!context.stop.stop_requested()) {
-      note(store->traits().name, one.error().message());
-    }
+    learnt = refresh_from(*store, context).learnt || learnt;
   }
   return learnt;
 }
 
-Result<bool> HeadReader::refresh_from(ObjectStore& store, const CallContext& context) {
+HeadReader::Refreshed HeadReader::refresh_from(ObjectStore& store, const CallContext& context) {
   const std::lock_guard refreshing(refresh_mutex_);
   const std::uint32_t own_slot = catalog_.slot();
   std::uint32_t highest = own_slot;
   for (const auto& writer : catalog_.view().writers()) highest = std::max(highest, writer.slot);
-  bool learnt = false;
-  std::string problem;
-  Status first_error;
-  bool any = false;
+  Refreshed out;
   for (std::uint32_t slot = 0; slot <= kSlotMax; ++slot) {
     if (slot == own_slot) continue;
     auto head = resolve(store, slot, context);
     if (!head) {
-      problem = head.error().message();
-      first_error.keep_first(std::move(head).error());
+      keep_worst(out.problem, std::move(head).error());
       if (slot >= highest) break;
       continue;
     }
@@ -144,20 +141,18 @@ Result<bool> HeadReader::refresh_from(ObjectStore& store, const CallContext& con
       if (slot > highest) break;
       continue;
     }
-    any = true;
+    out.any_head = true;
     if ((*head)->head.log.writer == secrets_->writer) continue;  // from before the slot was changed
     for (const auto& other : (*head)->head.others) highest = std::max(highest, std::min(other.slot, kSlotMax));
-    auto taken = take(store, **head, context, learnt);
-    if (!taken) {
-      problem = taken.error().message();
-      first_error.keep_first(std::move(taken));
-    }
+    auto taken = take(store, **head, context, out.learnt);
+    if (!taken) keep_worst(out.problem, std::move(taken).error());
   }
-  if (context.stop.stop_requested()) return Error(ErrorCode::kCancelled, "reading heads was called off");
-  note(store.traits().name, problem);
-  if (learnt) HOLDFAST_TRY(catalog_.open_fields());
-  if (!any && !first_error) return std::move(first_error).error();
-  return learnt;
+  if (out.learnt) {
+    auto opened = catalog_.open_fields();
+    if (!opened) keep_worst(out.problem, std::move(opened).error());
+  }
+  if (!context.stop.stop_requested()) note(store.traits().name, out.problem ? std::string() : out.problem.error().message());
+  return out;
 }
 
 Status HeadReader::take(ObjectStore& store, const VerifiedHead& head, const CallContext& context, bool& learnt) {
@@ -171,30 +166,37 @@ Status HeadReader::take(ObjectStore& store, const VerifiedHead& head, const Call
     if (known.size > head.head.log_size) {
       log_info(store.traits().name + " serves an older head of slot " + std::to_string(head.head.slot));
     }
-    return take_key_tables(store, head, context);
+    return take_key_tables(store, head, context, learnt);
   }
   HOLDFAST_ASSIGN(const auto entries, fetch_entries(store, head, known.size, context));
-  // Keys first: a snapshot that is listed can be opened.
-  HOLDFAST_TRY(take_key_tables(store, head, context));
+  // Keys first: a snapshot that is listed can be opened. Without a key it is listed all the same.
+  auto keys = take_key_tables(store, head, context, learnt);
   HOLDFAST_TRY(catalog_.take_entries(head, entries));
   learnt = true;
-  return ok_status();
+  return keys;
 }
 
-Status HeadReader::take_key_tables(ObjectStore& store, const VerifiedHead& head, const CallContext& context) {
+Status HeadReader::take_key_tables(ObjectStore& store, const VerifiedHead& head, const CallContext& context, bool& learnt) {
+  const auto take_table = [&](const MetaObject& meta) -> Status {
+    HOLDFAST_ASSIGN(const Bytes object, fetch_meta(store, meta, context));
+    HOLDFAST_ASSIGN(const auto keys, decode_key_table(object, secrets_->genesis.repository));
+    HOLDFAST_TRY(catalog_.take_keys(head.head.log.writer, keys));
+    const std::lock_guard lock(mutex_);
+    tables_taken_.emplace(meta.digest, true);
+    learnt = true;
+    return ok_status();
+  };
+  Status problem;
   for (const auto& meta : head.head.metas) {
     if (meta.type != MetaType::kKeyTable) continue;
     {
       const std::lock_guard lock(mutex_);
       if (tables_taken_.contains(meta.digest)) continue;
     }
-    HOLDFAST_ASSIGN(const Bytes object, fetch_meta(store, meta, context));
-    HOLDFAST_ASSIGN(const auto keys, decode_key_table(object, secrets_->genesis.repository));
-    HOLDFAST_TRY(catalog_.take_keys(head.head.log.writer, keys));
-    const std::lock_guard lock(mutex_);
-    tables_taken_.emplace(meta.digest, true);
+    auto taken = take_table(meta);
+    if (!taken) keep_worst(problem, std::move(taken).error());
   }
-  return ok_status();
+  return problem;
 }
 
 Result<HeadReader::OwnHead> HeadReader::check_own(ObjectStore& store, const RepositoryCatalog::OwnState& published, const CallContext& context) {
@@ -228,8 +230,9 @@ Status HeadReader::take_own_keys(ObjectStore& store, const VerifiedHead& head, c
   std::uint64_t count = 0;
   for (const auto& meta : head.head.metas) count += meta.type == MetaType::kKeyTable ? meta.count : 0;
   if (count <= catalog_.own_state().key_count && !catalog_.lacks_keys()) return ok_status();
-  HOLDFAST_TRY(take_key_tables(store, head, context));
-  return catalog_.open_fields();
+  bool learnt = false;
+  HOLDFAST_TRY(take_key_tables(store, head, context, learnt));
+  return learnt ? catalog_.open_fields() : ok_status();
 }
 
 /// Two machines that joined at once, or over networks that did not show them to each other, have one slot: who finds the other's head there goes to another one.
@@ -249,7 +252,8 @@ Status HeadReader::adopt_ahead(ObjectStore& store, const VerifiedHead& head, con
   MerkleAccumulator tree;
   for (const auto& entry : entries) tree.add(merkle_leaf_hash(entry.sealed));
   if (tree.root() != head.head.merkle_root) return Error(ErrorCode::kCorrupt, "the segments of a head do not give its tree").on_network(store.traits().name);
-  HOLDFAST_TRY(take_key_tables(store, head, context));
+  bool learnt = false;
+  HOLDFAST_TRY(take_key_tables(store, head, context, learnt));
   HOLDFAST_TRY(catalog_.start_incarnation(head, entries));
   const std::lock_guard lock(mutex_);
   adopted_.emplace(head.head.log.incarnation, head.head.merkle_root);

@@ -30,8 +30,13 @@ class HeadReader {
   /// Asks every network with mutable names for the heads of all slots. A network that does not answer, serves an older head than before, or lies
   /// is a problem, not an error: the newest head of all of them wins. True when something new was learnt.
   bool refresh(const CallContext& context);
-  /// The same on one network. Errors: of the network when not even one head could be read.
-  Result<bool> refresh_from(ObjectStore& store, const CallContext& context);
+  struct Refreshed {
+    bool learnt = false;
+    bool any_head = false;
+    Status problem;  ///< what could not be read; an error that may pass (retry_advice: same source) goes before others
+  };
+  /// The same on one network. What can be read is taken, whatever the problem with the rest is.
+  Refreshed refresh_from(ObjectStore& store, const CallContext& context);
 
   /// The head in `slot` of this repository, verified; nullopt when there is none. Errors: kCorrupt, kPermissionDenied (another repository's root), the network's.
   Result<std::optional<VerifiedHead>> resolve(ObjectStore& store, std::uint32_t slot, const CallContext& context);
@@ -51,7 +56,7 @@ class HeadReader {
 
  private:
   Status take(ObjectStore& store, const VerifiedHead& head, const CallContext& context, bool& learnt);
-  Status take_key_tables(ObjectStore& store, const VerifiedHead& head, const CallContext& context);
+  Status take_key_tables(ObjectStore& store, const VerifiedHead& head, const CallContext& context, bool& learnt);
   Status leave_slot(ObjectStore& store, std::uint32_t slot, const WriterId& other, const CallContext& context);
   Status take_own_keys(ObjectStore& store, const VerifiedHead& head, const CallContext& context);
   Status adopt_ahead(ObjectStore& store, const VerifiedHead& head, const CallContext& context);

@@ -186,8 +186,8 @@ class Repository {
     std::string repository;        ///< hexadecimal id from the sheet; networks with plain names need it unless they hold only one
     bool connect = false;          ///< join as a further writer instead of taking over
   };
-  /// Rebuilds a state folder from one network (recover), or joins as a new writer (connect). The folder must hold no repository.
-  /// Errors: kWrongKey, kNotFound, kCorrupt, kPermissionDenied (a signature by the wrong key).
+  /// Rebuilds a state folder from one network (recover), or joins as a new writer (connect). The folder must hold no repository, or one whose recovery
+  /// could not read the catalog: that goes on. Errors: kUnavailable and kDeadlineExceeded: the catalog could not be read whole, try again; kWrongKey, kNotFound, kCorrupt, kPermissionDenied (a signature by the wrong key).
   static Result<std::unique_ptr<Repository>> recover(const OpenOptions& options, const RecoverOptions& what,
                                                      ByteView passphrase, const RecoveryCode& code);
 

@@ -76,6 +76,7 @@ class RepositoryImpl final : public Repository {
   Status open_databases();
   Status take_configuration();
   Status take_over();
+  Status read_catalog(ObjectStore& store);
   Status take_over_database(const DatabaseRow& row);
   Status adopt_packs(bool everything);
   void start_background();

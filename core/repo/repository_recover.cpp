@@ -15,6 +15,20 @@ constexpr auto kClaimTimeout = std::chrono::seconds(300);
 constexpr std::string_view kRecoverWord = "recover ";
 constexpr std::string_view kConnectWord = "connect ";
 
+std::string order_of(const Repository::RecoverOptions& what) { return std::string(what.connect ? kConnectWord : kRecoverWord) + what.network; }
+
+/// A recovery whose catalog could not be read yet goes on, maybe from another network.
+Status resume(const StatePaths& paths, const Repository::RecoverOptions& what) {
+  if (!path_exists(paths.takeover())) return Error(ErrorCode::kAlreadyExists, "there is a repository in " + paths.root + " already");
+  HOLDFAST_ASSIGN(const Bytes bytes, read_whole_file(paths.identity()));
+  HOLDFAST_ASSIGN(const RepositoryIdentity identity, decode_identity(bytes));
+  HOLDFAST_ASSIGN(const Genesis genesis, decode_genesis(identity.genesis));
+  const bool is_same = (what.repository.empty() || what.repository == genesis.repository.hex()) &&
+                       (what.root_fingerprint.empty() || fingerprint_matches(what.root_fingerprint, genesis.root_key));
+  if (!is_same) return Error(ErrorCode::kAlreadyExists, "another repository is being recovered in " + paths.root + " already");
+  return replace_file(paths.takeover(), as_bytes(order_of(what)));
+}
+
 Result<VerifiedHead> find_head(ObjectStore& store, const Repository::RecoverOptions& what, const CallContext& context) {
   Bytes bytes;
   if (!what.head_locator.empty()) {
@@ -84,8 +98,24 @@ Status write_state(const OpenOptions& options, const Repository::RecoverOptions&
   HOLDFAST_TRY(random.fill(identity.incarnation.mutable_view()));
   HOLDFAST_TRY(replace_file(paths.keyring(), ring.encode()));
   HOLDFAST_TRY(replace_file(paths.published_keyring(), keyring_object));
-  HOLDFAST_TRY(replace_file(paths.takeover(), as_bytes(std::string(what.connect ? kConnectWord : kRecoverWord) + what.network)));
+  HOLDFAST_TRY(replace_file(paths.takeover(), as_bytes(order_of(what))));
   return replace_file(paths.identity(), encode_identity(identity));
+}
+
+/// A state folder that waits to be opened and to read the catalog.
+Status begin(const OpenOptions& options, ObjectStore& store, const Repository::RecoverOptions& what, ByteView passphrase, const RecoveryCode& code) {
+  const CallContext context = with_timeout(CallContext::unbounded(), *options.clock, kReadTimeout);
+  HOLDFAST_ASSIGN(const VerifiedHead head, find_head(store, what, context));
+  Bytes keyring_object;
+  HOLDFAST_ASSIGN(const Keyring fetched, fetch_keyring(store, head, passphrase, code, context, keyring_object));
+  if (!fetched.has(Compartment::kRepository) || !fetched.has(Compartment::kVault)) {
+    return Error(ErrorCode::kWrongKey, "the keyring opened, but not the vault that certifies a new writer");
+  }
+  const RepositoryKeys keys(head.genesis.repository, fetched.secret(Compartment::kRepository));
+  std::set<std::uint32_t> taken{head.head.slot};
+  for (const auto& other : head.head.others) taken.insert(other.slot);
+  HOLDFAST_ASSIGN(const std::uint32_t slot, find_free_slot(*options.networks, what.network, keys, taken, WriterId(), context));
+  return write_state(options, what, head, fetched, keyring_object, passphrase, slot);
 }
 
 }  // namespace
@@ -96,19 +126,7 @@ Result<std::unique_ptr<Repository>> Repository::recover(const OpenOptions& optio
   if (store == nullptr) return Error(ErrorCode::kInvalidArgument, "there is no network \"" + what.network + "\" in the configuration");
   {
     HOLDFAST_ASSIGN(const auto lock, StateLock::acquire(paths));
-    if (path_exists(paths.identity())) return Error(ErrorCode::kAlreadyExists, "there is a repository in " + paths.root + " already");
-    const CallContext context = with_timeout(CallContext::unbounded(), *options.clock, kReadTimeout);
-    HOLDFAST_ASSIGN(const VerifiedHead head, find_head(*store, what, context));
-    Bytes keyring_object;
-    HOLDFAST_ASSIGN(const Keyring fetched, fetch_keyring(*store, head, passphrase, code, context, keyring_object));
-    if (!fetched.has(Compartment::kRepository) || !fetched.has(Compartment::kVault)) {
-      return Error(ErrorCode::kWrongKey, "the keyring opened, but not the vault that certifies a new writer");
-    }
-    const RepositoryKeys keys(head.genesis.repository, fetched.secret(Compartment::kRepository));
-    std::set<std::uint32_t> taken{head.head.slot};
-    for (const auto& other : head.head.others) taken.insert(other.slot);
-    HOLDFAST_ASSIGN(const std::uint32_t slot, find_free_slot(*options.networks, what.network, keys, taken, WriterId(), context));
-    HOLDFAST_TRY(write_state(options, what, head, fetched, keyring_object, passphrase, slot));
+    HOLDFAST_TRY(path_exists(paths.identity()) ? resume(paths, what) : begin(options, *store, what, passphrase, code));
   }
   HOLDFAST_ASSIGN(auto repository, open(options, passphrase));
   const auto claimed = static_cast<RepositoryImpl&>(*repository).claim_slot(what.network, with_timeout(CallContext::unbounded(), *options.clock, kClaimTimeout));
@@ -125,18 +143,33 @@ Status RepositoryImpl::take_over() {
   const std::string network = text.substr(is_recovery ? kRecoverWord.size() : kConnectWord.size());
   const auto store = options_.networks->find(network);
   if (store == nullptr) return Error(ErrorCode::kNotFound, "this repository is being recovered from network \"" + network + "\", which the configuration lacks");
-  const CallContext context = with_timeout(CallContext::unbounded(), *options_.clock, kReadTimeout);
-  HOLDFAST_TRY(heads_->refresh_from(*store, context));
-  const auto problems = heads_->problems();
-  if (const auto problem = problems.find(network); problem != problems.end()) {
-    log_warning("the catalog on " + network + " is not whole: " + problem->second);
-  }
+  HOLDFAST_TRY(read_catalog(*store));
   if (is_recovery) {
     for (const auto& row : catalog_->view().databases()) HOLDFAST_TRY(take_over_database(row));
     // One commit, so that a database is here with its tree or not at all.
     HOLDFAST_TRY(checkpoint());
   }
   return remove_file(paths_.takeover());
+}
+
+/// Reads all logs and keys that `store` shows; what it lacks is looked for on the other networks. Errors: those that may pass, and any when there is not even a head:
+/// a catalog with holes that may be filled soon is not taken over.
+Status RepositoryImpl::read_catalog(ObjectStore& store) {
+  const auto read_from = [&](ObjectStore& one) { return heads_->refresh_from(one, with_timeout(CallContext::unbounded(), *options_.clock, kReadTimeout)); };
+  auto read = read_from(store);
+  if (!read.problem) {
+    for (const auto& other : options_.networks->all()) {
+      if (other.get() != &store && other->traits().has_mutable_names) read_from(*other);
+    }
+    read = read_from(store);
+  }
+  if (read.problem) return ok_status();
+  const Error& problem = read.problem.error();
+  if (!read.any_head || retry_advice(problem.code()) == RetryAdvice::kSameSource) {
+    return Error(problem.code(), "the catalog could not be read whole, run this again: " + problem.message()).on_network(store.traits().name);
+  }
+  log_warning("the catalog on " + store.traits().name + " is not whole: " + problem.message());
+  return ok_status();
 }
 
 Status RepositoryImpl::take_over_database(const DatabaseRow& row) {

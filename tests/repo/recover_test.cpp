@@ -124,6 +124,65 @@ TEST(Rebuild, NetworkThatAnswersLater_GivesTheIndexInTheSameRun) {
   EXPECT_EQ(*read, backup.first);
 }
 
+TEST(Recover, NetworkThatFailsMeanwhile_IsAnErrorAndTheNextTryGoesOn) {
+  const auto networks = two_sites();
+  Backup backup;
+  {
+    Machine lost(networks);
+    backup = back_up(lost);
+  }
+  const auto slow = std::make_shared<FaultyStore>(networks->find("alpha"), system_clock(), 78);
+  Fault late;
+  late.code = ErrorCode::kDeadlineExceeded;
+  slow->plan(StoreVerb::kRead, late, 1000, 1);  // the keyring is read, no log and no key table
+  Machine machine(std::make_shared<NetworkSet>(std::vector<std::shared_ptr<ObjectStore>>{slow}), "db2");
+  const auto failed = machine.recover(backup.sheet, "alpha");
+  ASSERT_FALSE(failed.has_value());
+  EXPECT_EQ(failed.error().code(), ErrorCode::kDeadlineExceeded);
+  slow->clear();
+  const auto recovered = machine.recover(backup.sheet, "alpha");
+  ASSERT_TRUE(recovered.has_value()) << recovered.error().message();
+  EXPECT_EQ((*recovered)->database_names(), std::vector<std::string>{"orders"});
+  EXPECT_EQ(read_live(**recovered, "orders", "b.sql").value(), backup.second);
+}
+
+TEST(Recover, WhatOneNetworkCantRead_ComesFromAnother) {
+  const auto networks = two_sites();
+  Backup backup;
+  {
+    Machine lost(networks);
+    backup = back_up(lost);
+  }
+  const auto broken = std::make_shared<FaultyStore>(networks->find("alpha"), system_clock(), 79);
+  broken->plan(StoreVerb::kRead, {}, 1000, 1);
+  Machine machine(std::make_shared<NetworkSet>(std::vector<std::shared_ptr<ObjectStore>>{broken, networks->find("beta")}), "db2");
+  const auto recovered = machine.recover(backup.sheet, "alpha");
+  ASSERT_TRUE(recovered.has_value()) << recovered.error().message();
+  EXPECT_EQ((*recovered)->database_names(), std::vector<std::string>{"orders"});
+  EXPECT_EQ(read_file(**recovered, backup.first_id, "a.sql").value(), backup.first);
+}
+
+TEST(Recover, LostKeyTable_HidesNoLog) {
+  const auto networks = two_sites();
+  Backup backup;
+  {
+    Machine lost(networks);
+    backup = back_up(lost);
+  }
+  const auto alpha = networks->find("alpha");
+  const auto head = decode_head(alpha->resolve_head(backup.sheet.repository, 0, Bytes(32), CallContext::unbounded()).value().value());
+  ASSERT_TRUE(head.has_value());
+  for (const auto& meta : head->head.metas) {
+    if (meta.type != MetaType::kKeyTable) continue;
+    ASSERT_TRUE(alpha->remove({meta.locator, meta.size_bytes}, CallContext::unbounded()).has_value());
+  }
+  Machine machine(std::make_shared<NetworkSet>(std::vector<std::shared_ptr<ObjectStore>>{alpha}), "db2");
+  const auto recovered = machine.recover(backup.sheet, "alpha");
+  ASSERT_TRUE(recovered.has_value()) << recovered.error().message();
+  EXPECT_EQ((*recovered)->database_names(), std::vector<std::string>{"orders"});
+  EXPECT_EQ((*recovered)->status().snapshots, 2U);
+}
+
 TEST(Connect, TwoWriters_SeeEachOthersSnapshots) {
   const auto networks = two_sites();
   Machine first(networks, "db1");

@@ -150,6 +150,32 @@ Result<Bytes> Publisher::make_object(const MetaPlan& plan, const MetaObject& met
   return encode_log_segment(plan.state.log, meta.first, entries);
 }
 
+/// A network may lose what was put on it, or be made anew under the old name: at the first head of a run, and then as often as heads are renewed, it is asked for each
+/// object that a head would name again.
+Status Publisher::check_places(Lane& lane, const HeadReader::OwnHead& own, const CallContext& context) {
+  const MonoTime now = parts_.clock.mono_now();
+  bool is_due = lane.places_at == MonoTime{} || now - lane.places_at > kRepublishAfter;
+  {
+    const std::lock_guard lock(mutex_);
+    const bool is_lost = !own.is_there && lane.published.state.size > 0 && lane.published.slot == own.slot;
+    if (is_lost) lane.published = {};
+    is_due = is_due || is_lost;
+  }
+  if (!is_due) return ok_status();
+  if (!own.is_there) lane.places.clear();
+  for (auto at = lane.places.begin(); at != lane.places.end();) {
+    HOLDFAST_ASSIGN(const Durability found, lane.store->probe(at->second.ref, context));
+    if (found != Durability::kAbsent) {
+      ++at;
+      continue;
+    }
+    log_warning(lane.store->traits().name + " lost a " + std::string(meta_type_name(std::get<0>(at->first))) + ": it is put there again");
+    at = lane.places.erase(at);
+  }
+  lane.places_at = now;
+  return ok_status();
+}
+
 Status Publisher::put_missing(Lane& lane, MetaPlan& plan, const CallContext& context) {
   std::map<PlaceKey, Place> places;
   for (auto& meta : plan.metas) {
@@ -205,6 +231,7 @@ Status Publisher::publish(Lane& lane, const CallContext& context) {
   HOLDFAST_ASSIGN(const HeadReader::OwnHead before, parts_.heads.check_own(*lane.store, published, context));
   MetaPlan plan = this->plan();
   if (plan.state.slot != before.slot) return Error(ErrorCode::kUnavailable, "this writer's slot was changed meanwhile");
+  HOLDFAST_TRY(check_places(lane, before, context));
   HOLDFAST_TRY(put_missing(lane, plan, context));
   HOLDFAST_ASSIGN(const Bytes head, make_head(plan));
   const auto& secrets = *parts_.secrets;

@@ -66,6 +66,7 @@ class Publisher {
   Status publish(Lane& lane, const CallContext& context);
   MetaPlan plan();
   Result<Bytes> make_object(const MetaPlan& plan, const MetaObject& meta) const;
+  Status check_places(Lane& lane, const HeadReader::OwnHead& own, const CallContext& context);
   Status put_missing(Lane& lane, MetaPlan& plan, const CallContext& context);
   Result<Bytes> make_head(const MetaPlan& plan) const;
   void load_places(Lane& lane);

@@ -20,6 +20,7 @@ struct Place {
 struct Publisher::Lane {
   std::shared_ptr<ObjectStore> store;  ///< constant
   std::map<PlaceKey, Place> places;    ///< the lane's own thread only
+  MonoTime places_at{};                ///< when `places` were last compared with the network; the lane's own thread only
   bool checked = false;                ///< the first head of this run was seen to stand; the lane's own thread only
   bool dirty = false;
   std::uint32_t failures = 0;

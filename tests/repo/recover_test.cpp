@@ -426,6 +426,31 @@ TEST(Damage, InOwnLogAndKeys_OpensAndTheNetworksGiveBackWhatIsMissing) {
   }
 }
 
+TEST(Publisher, NetworkThatLostTheCatalog_GetsItAgain) {
+  const auto networks = two_sites();
+  Machine machine(networks);
+  const auto backup = back_up(machine);
+  machine.close();
+  // alpha loses the objects, beta all of it.
+  const auto alpha = networks->find("alpha");
+  for (const auto& meta : own_head(*alpha, backup.sheet.repository)->metas) {
+    ASSERT_TRUE(alpha->remove({meta.locator, meta.size_bytes}, CallContext::unbounded()).has_value());
+  }
+  const auto renewed = std::make_shared<NetworkSet>(std::vector<std::shared_ptr<ObjectStore>>{alpha, testing::memory_network("beta", "dc2")});
+  machine.use_networks(renewed);
+  machine.open();
+  write_file(machine.repository(), "orders", "c.sql", SeededRandom(91).bytes(50'000));
+  seal(machine.repository(), "orders");
+  const auto settled = machine.repository().settle(true, testing::patient());
+  ASSERT_TRUE(settled.has_value()) << settled.error().message();
+  for (const std::string name : {"alpha", "beta"}) {
+    Machine other(only(*renewed, name), "db2");
+    const auto recovered = other.recover(backup.sheet, name);
+    ASSERT_TRUE(recovered.has_value()) << recovered.error().message();
+    EXPECT_EQ((*recovered)->status().snapshots, 3U) << name;
+  }
+}
+
 /// A state folder as kill -9 leaves it: copied while the repository works.
 TEST(Crash, StateCopiedAtAnyMoment_OpensWithEverySealedSnapshot) {
   for (int round = 0; round < 6; ++round) {

@@ -113,12 +113,12 @@ Status CatalogView::fold(const LogCipher& cipher, std::uint64_t first, std::span
   if (first + entries.size() <= known) return ok_status();
   Batch batch;
   for (std::uint64_t i = known - first; i < entries.size(); ++i) {
-    auto entry = cipher.open(first + i, entries[i].sealed);
+    HOLDFAST_ASSIGN(const Bytes plain, cipher.open_bytes(first + i, entries[i].sealed));
+    const auto entry = decode_log_entry(plain);
     if (entry) {
       fold_one(*entry, cipher.log().writer, batch);
       continue;
     }
-    if (entry.error().code() != ErrorCode::kUnsupported) return std::move(entry).error();
     log_warning("skipped log entry " + std::to_string(first + i) + ": " + entry.error().message());
   }
   batch.cursors[cipher.log().incarnation] = first + entries.size();

@@ -104,7 +104,11 @@ Status RepositoryCatalog::open_other_logs() {
 
 Status RepositoryCatalog::fold_all() {
   for (const auto& [incarnation, log] : other_logs_) {
-    HOLDFAST_TRY(view_->fold_file(LogCipher(log->log(), parts_.secrets->keys->catalog()), *log));
+    auto folded = view_->fold_file(LogCipher(log->log(), parts_.secrets->keys->catalog()), *log);
+    if (folded) continue;
+    if (folded.error().code() != ErrorCode::kCorrupt) return folded;
+    // Another writer's fault is no reason to keep this machine from its own data.
+    log_warning("a part of the log of writer " + log->log().writer.hex() + " is left out: " + folded.error().message());
   }
   if (view_->folded(identity_.incarnation) > own_->file().state().size) {
     return Error(ErrorCode::kConflict, "the fold is ahead of the log");  // a state folder that was rolled back

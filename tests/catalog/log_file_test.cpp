@@ -159,6 +159,33 @@ TEST(CatalogView, FoldedAgainAfterClear_IsTheSame) {
   expect_folded(**again);
 }
 
+TEST(CatalogView, EntryThatOpensButDoesNotParse_IsSkipped) {
+  CatalogWorld world;
+  const TemporaryFolder folder;
+  const auto log = LogFile::open(folder.path(), world.log);
+  ASSERT_TRUE(log.has_value());
+  const LogCipher cipher(world.log, world.k_cat);
+  const PackId pack = PackId::from(world.random.bytes(32)).value();
+  const Bytes good = encode_log_entry({1, PlacedEntry{pack, 9, "a", "there"}});
+  Bytes longer = good;
+  longer.push_back(1);  // what a later version may have added
+  std::uint64_t number = 0;
+  for (const Bytes& plain : {longer, good}) {
+    SignedEntry entry;
+    entry.sealed = cipher.seal(number, plain, world.random).value();
+    entry.signature = sign_log_entry(world.log, number, merkle_leaf_hash(entry.sealed), world.writer_seed);
+    ASSERT_TRUE((*log)->append(std::vector<SignedEntry>{entry}).has_value());
+    ++number;
+  }
+  const auto store = make_memory_view_store();
+  auto view = CatalogView::open(*store, world.repository, world.k_cat);
+  ASSERT_TRUE(view.has_value());
+  const auto folded = (*view)->fold_file(cipher, **log);
+  ASSERT_TRUE(folded.has_value()) << folded.error().message();
+  EXPECT_EQ((*view)->folded(world.log.incarnation), 2U);
+  EXPECT_EQ((*view)->copies(pack).size(), 1U);
+}
+
 TEST(CatalogView, GapInALog_IsRefused) {
   CatalogWorld world;
   const TemporaryFolder folder;

@@ -198,6 +198,10 @@ Status RepositoryImpl::checkpoint() {
 /// Numbers for packs that the catalog names and this machine did not write; their directories are read into the index. `everything`: also of those that have numbers.
 Status RepositoryImpl::adopt_packs(bool everything) {
   const std::lock_guard adopting(adopt_mutex_);
+  return adopt_locked(everything);
+}
+
+Status RepositoryImpl::adopt_locked(bool everything) {
   std::vector<PackRow> rows;
   catalog_->view().for_each_pack([&](const PackId& id, const std::vector<CopyRow>& copies) {
     if (copies.empty() || stage_->table().find(id)) return;
@@ -230,15 +234,15 @@ Status RepositoryImpl::adopt_packs(bool everything) {
 /// The index was found damaged: it is emptied and read anew from packs and networks. Backups go on meanwhile, and reads wait for what they need.
 Status RepositoryImpl::renew_index() {
   log_error("the chunk index is damaged; it is built anew");
+  const std::lock_guard adopting(adopt_mutex_);  // who misses a chunk meanwhile asks for more packs, and waits here
+  rebuilder_->stop();
+  HOLDFAST_TRY(replace_file(paths_.reindex(), {}));
   {
-    const std::lock_guard adopting(adopt_mutex_);
-    rebuilder_->stop();
-    HOLDFAST_TRY(replace_file(paths_.reindex(), {}));
-    const std::lock_guard checkpointing(checkpoint_mutex_);  // one would call the index whole
+    const std::lock_guard checkpointing(checkpoint_mutex_);
     HOLDFAST_TRY(stores_.index->clear());
-    HOLDFAST_TRY(stage_->reindex());
   }
-  return adopt_packs(true);
+  HOLDFAST_TRY(stage_->reindex());
+  return adopt_locked(true);
 }
 
 Status RepositoryImpl::finish_rebuild(const std::stop_token& stop) {

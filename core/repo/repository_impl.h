@@ -79,6 +79,7 @@ class RepositoryImpl final : public Repository {
   Status read_catalog(ObjectStore& store);
   Status take_over_database(const DatabaseRow& row);
   Status adopt_packs(bool everything);
+  Status adopt_locked(bool everything);
   void start_background();
   Status clean_after_power_loss();
 

@@ -47,7 +47,7 @@ class Machine {
     // The view lives as long as the machine: what a real one has on disk. The index is lost with the process.
     out.open_stores = [this](ByteView, ByteView) -> Result<LocalStores> {
       if (!view_) view_ = make_memory_view_store();
-      return LocalStores{make_memory_chunk_index(), make_memory_chunk_cache(8U << 20), view_};
+      return LocalStores{index_ ? index_ : make_memory_chunk_index(), make_memory_chunk_cache(8U << 20), view_};
     };
     return out;
   }
@@ -87,6 +87,7 @@ class Machine {
   /// From the next opening on.
   void use_networks(std::shared_ptr<NetworkSet> networks) { networks_ = std::move(networks); }
   void use_clock(Clock& clock) { clock_ = &clock; }
+  void use_index(std::shared_ptr<ChunkIndex> index) { index_ = std::move(index); }
   void configure(const std::string& name, DatabasePolicy policy) { databases_[name] = std::move(policy); }
 
   static constexpr std::string_view kPassphrase = "correct horse battery staple";
@@ -97,6 +98,7 @@ class Machine {
   std::string folder_;
   Clock* clock_ = &system_clock();
   std::shared_ptr<ViewStore> view_;
+  std::shared_ptr<ChunkIndex> index_;
   std::map<std::string, DatabasePolicy> databases_;
   std::unique_ptr<Repository> repository_;
 };

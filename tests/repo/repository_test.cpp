@@ -251,6 +251,58 @@ TEST(Repository, LostIndex_IsRebuiltAndDeduplicatesAgain) {
   EXPECT_LT(seal(repository, "orders").bytes_stored_new, content.size() / 10);
 }
 
+/// An index whose disk rots: everything is kCorrupt until it is cleared.
+class RottingIndex final : public ChunkIndex {
+ public:
+  Result<std::optional<ChunkLocation>> find(const ChunkId& id) const override {
+    if (is_rotten) return rot();
+    return inner_->find(id);
+  }
+  Result<std::optional<ChunkRef>> find_known(const Fingerprint& fp) const override {
+    if (is_rotten) return rot();
+    return inner_->find_known(fp);
+  }
+  Status add(std::span<const IndexEntry> batch) override { return is_rotten ? Status(rot()) : inner_->add(batch); }
+  Status sync(std::uint64_t position) override { return is_rotten ? Status(rot()) : inner_->sync(position); }
+  std::uint64_t position() const noexcept override { return inner_->position(); }
+  Status clear() override {
+    is_rotten = false;
+    return inner_->clear();
+  }
+  Stats stats() const override { return inner_->stats(); }
+  std::atomic<bool> is_rotten{false};
+
+ private:
+  static Error rot() { return Error(ErrorCode::kCorrupt, "a block of the index does not open"); }
+  std::unique_ptr<ChunkIndex> inner_ = make_memory_chunk_index();
+};
+
+TEST(Repository, IndexThatRotsWhileOpen_StopsNoFsyncAndIsBuiltAnew) {
+  const auto index = std::make_shared<RottingIndex>();
+  Machine machine(two_sites());
+  machine.use_index(index);
+  machine.init();
+  Repository& repository = machine.open();
+  EXPECT_OK(repository.create_database("orders", {}, 0, 0));
+  const Bytes old_data = SeededRandom(1).bytes(100'000);
+  const Bytes new_data = SeededRandom(2).bytes(100'000);
+  write_file(repository, "orders", "old", old_data);
+  const SnapshotId old_id = seal(repository, "orders").snapshot.id;
+  EXPECT_OK(repository.wait_for({old_id}, DurabilityState::kSafe, testing::patient()));
+  index->is_rotten = true;
+  write_file(repository, "orders", "new", new_data);
+  EXPECT_OK((*repository.live("orders"))->sync());
+  const CallContext patience = testing::patient();
+  while (index->is_rotten) {
+    ASSERT_TRUE(check_context(patience, system_clock(), "waiting for the index").has_value());
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  const SnapshotId new_id = seal(repository, "orders").snapshot.id;
+  EXPECT_EQ(read_file(repository, old_id, "old").value(), old_data);
+  EXPECT_EQ(read_file(repository, new_id, "old").value(), old_data);
+  EXPECT_EQ(read_file(repository, new_id, "new").value(), new_data);
+}
+
 TEST(Repository, ChangedPassphrase_OpensAndTheOldOneDoesNot) {
   Machine machine(two_sites());
   const auto sheet = machine.init();

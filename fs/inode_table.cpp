@@ -24,10 +24,13 @@ std::shared_ptr<Node> InodeTable::find(NodeId id) const {
   return slot == slots_.end() ? nullptr : slot->second.node;
 }
 
-std::shared_ptr<Node> InodeTable::peek(NodeId parent, const std::string& key) const {
+std::shared_ptr<Node> InodeTable::acquire_held(NodeId parent, const std::string& key) {
   const std::lock_guard lock(mutex_);
   const auto found = by_key_.find(Key{parent, key});
-  return found == by_key_.end() ? nullptr : slots_.at(found->second).node;
+  if (found == by_key_.end()) return nullptr;
+  Slot& slot = slots_.at(found->second);
+  ++slot.count;
+  return slot.node;
 }
 
 std::shared_ptr<Node> InodeTable::acquire(std::shared_ptr<Node> made) {

@@ -47,12 +47,12 @@ class InodeTable {
 
   /// The node with `id`, or null (a kernel that asks for what it has forgotten: ESTALE).
   [[nodiscard]] std::shared_ptr<Node> find(NodeId id) const;
-  /// The node below `parent` called `key` if the kernel holds it, not counted.
-  [[nodiscard]] std::shared_ptr<Node> peek(NodeId parent, const std::string& key) const;
 
   /// Gives the node that stands for `made`'s parent and key: the one that is there, else `made` itself under a new id; its count goes up by one.
   /// The caller must undo that with release(id, 1) when its reply did not reach the kernel.
   std::shared_ptr<Node> acquire(std::shared_ptr<Node> made);
+  /// The same where the caller has no node: null when the kernel does not hold one, of that parent and key.
+  std::shared_ptr<Node> acquire_held(NodeId parent, const std::string& key);
 
   struct Forget {
     NodeId id = 0;

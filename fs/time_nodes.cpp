@@ -48,9 +48,7 @@ Result<fuse_entry_param> DatabaseFolder::look_up(Mount& mount, const std::string
   }
   const auto found = names->by_name.find(name);
   if (found == names->by_name.end()) return no_such(key() + "@" + name);
-  if (auto held = mount.table.peek(id(), name)) {
-    return counted_entry(mount, std::static_pointer_cast<ViewNode>(std::move(held)), kListTimeout, context);
-  }
+  if (const auto held = mount.table.acquire_held(id(), name)) return held_entry(mount, held, kListTimeout, context);
   HOLDFAST_ASSIGN(auto node, SnapshotNode::open_root(mount, self(), name, found->second.id, context));
   return counted_entry(mount, std::move(node), kListTimeout, context);
 }
@@ -115,9 +113,9 @@ Result<fuse_entry_param> AtFolder::look_up(Mount& mount, const std::string& name
   const auto moment = parse_moment(name, mount.clock.wall_now());
   if (!moment) return Error(ErrorCode::kNotFound, moment.error().message());
   // A folder that the kernel holds stays the same one; what "3h ago" means moves on with every look-up of the folder.
-  if (const auto held = std::static_pointer_cast<MomentFolder>(mount.table.peek(id(), name))) {
+  if (const auto held = std::static_pointer_cast<MomentFolder>(mount.table.acquire_held(id(), name))) {
     held->set_moment(*moment);
-    return counted_entry(mount, held, kListTimeout, context);
+    return held_entry(mount, held, kListTimeout, context);
   }
   return counted_entry(mount, std::make_shared<MomentFolder>(self(), name, *moment), kListTimeout, context);
 }
@@ -133,9 +131,7 @@ Result<struct stat> MomentFolder::attributes(Mount& mount, const CallContext&) c
 Result<fuse_entry_param> MomentFolder::look_up(Mount& mount, const std::string& name, const CallContext& context) const {
   HOLDFAST_ASSIGN(const auto info, mount.repository.at(name, moment_));
   const std::string alias = alias_key(name, info.id);
-  if (auto held = mount.table.peek(id(), alias)) {
-    return counted_entry(mount, std::static_pointer_cast<ViewNode>(std::move(held)), kListTimeout, context);
-  }
+  if (const auto held = mount.table.acquire_held(id(), alias)) return held_entry(mount, held, kListTimeout, context);
   HOLDFAST_ASSIGN(auto node, SnapshotNode::open_root(mount, self(), alias, info.id, context));
   return counted_entry(mount, std::move(node), kListTimeout, context);
 }

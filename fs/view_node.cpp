@@ -36,7 +36,11 @@ Result<std::vector<std::string>> ViewNode::attribute_names(Mount&, const CallCon
 
 Result<fuse_entry_param> counted_entry(Mount& mount, std::shared_ptr<ViewNode> node, double entry_timeout,
                                        const CallContext& context) {
-  const auto held = std::static_pointer_cast<ViewNode>(mount.table.acquire(std::move(node)));
+  return held_entry(mount, mount.table.acquire(std::move(node)), entry_timeout, context);
+}
+
+Result<fuse_entry_param> held_entry(Mount& mount, const std::shared_ptr<Node>& node, double entry_timeout, const CallContext& context) {
+  const auto held = std::static_pointer_cast<ViewNode>(node);
   fuse_entry_param entry{};
   entry.ino = held->id();
   auto attributes = held->attributes(mount, context);

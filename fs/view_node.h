@@ -82,6 +82,8 @@ class ViewNode : public Node {
 /// Counts `node` and makes the entry that tells the kernel of it.
 Result<fuse_entry_param> counted_entry(Mount& mount, std::shared_ptr<ViewNode> node, double entry_timeout,
                                        const CallContext& context);
+/// The entry of a node that was counted for it already; an error takes the count back.
+Result<fuse_entry_param> held_entry(Mount& mount, const std::shared_ptr<Node>& held, double entry_timeout, const CallContext& context);
 /// An entry of a plain listing: type and inode number alone.
 DirItem plain_item(std::string name, std::uint64_t ino, std::uint32_t type);
 /// The part of a complete, ascending list of items that DirStream asked for.

@@ -40,7 +40,7 @@ TEST_F(InodeTableTest, Release_CountsDown_ThenForgets) {
   EXPECT_EQ(table.find(id), held);
   table.release(id, 1);
   EXPECT_EQ(table.find(id), nullptr);
-  EXPECT_EQ(table.peek(1, "a"), nullptr);
+  EXPECT_EQ(table.acquire_held(1, "a"), nullptr);
   EXPECT_EQ(table.size(), 0U);
 }
 
@@ -77,6 +77,16 @@ TEST_F(InodeTableTest, BatchForget_DropsAll) {
   EXPECT_EQ(table.size(), 0U);
 }
 
+TEST_F(InodeTableTest, AcquireHeld_CountsWhatIsThere_AndMakesNothing) {
+  EXPECT_EQ(table.acquire_held(1, "a"), nullptr);
+  const auto held = table.acquire(node(root, "a"));
+  EXPECT_EQ(table.acquire_held(1, "a"), held);
+  table.release(held->id(), 1);
+  EXPECT_EQ(table.find(held->id()), held);  // the second count is still there
+  table.release(held->id(), 1);
+  EXPECT_EQ(table.size(), 0U);
+}
+
 /// Threads look names up and forget them as the kernel does; each knows what it holds. At the end the table holds exactly nothing.
 TEST_F(InodeTableTest, ManyThreads_EveryCountIsKept) {
   constexpr int kThreads = 8;
@@ -91,7 +101,9 @@ TEST_F(InodeTableTest, ManyThreads_EveryCountIsKept) {
       std::map<NodeId, std::uint64_t> held;
       for (int step = 0; step < kSteps; ++step) {
         if (random.next_below(2) == 0 || held.empty()) {
-          const auto found = table.acquire(node(root, std::to_string(random.next_below(32))));
+          const std::string name = std::to_string(random.next_below(32));
+          auto found = table.acquire_held(1, name);
+          if (!found) found = table.acquire(node(root, name));
           ++held[found->id()];
         } else {
           auto at = held.begin();

@@ -238,8 +238,8 @@ void op_readdirplus(fuse_req_t raw, fuse_ino_t, std::size_t size, off_t offset, 
 }
 
 void op_releasedir(fuse_req_t raw, fuse_ino_t, fuse_file_info* info) {
-  guarded(raw, [&](Mount&, Request request) {
-    release_handle(info->fh);
+  guarded(raw, [&](Mount& mount, Request request) {
+    mount.handles.release(info->fh);
     request.done();
   });
 }
@@ -326,7 +326,7 @@ void op_fsync(fuse_req_t raw, fuse_ino_t id, int, fuse_file_info* info) {
 
 void op_release(fuse_req_t raw, fuse_ino_t id, fuse_file_info* info) {
   guarded(raw, [&](Mount& mount, Request request) {
-    const auto handle = release_handle(info->fh);
+    const auto handle = mount.handles.release(info->fh);
     if (LiveBranch::owns(id)) {
       mount.live.release(std::move(request), std::static_pointer_cast<LiveHandle>(handle));
     } else {

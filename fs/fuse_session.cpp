@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <future>
 
 #include "core/base/log.h"
 #include "fs/catalog_nodes.h"
@@ -79,11 +80,13 @@ class SessionMount final : public FuseMount {
     if (loop_) {
       if (!loop_->has_ended()) {
         // Files that are still open in a detached mount would keep the threads waiting for ever, so the connection is cut first.
+        mount_.lot->close();
         abort_connection();
         const Status detached = fs::unmount_path(mount_.options.mountpoint, true);
         if (!detached && detached.error().code() != ErrorCode::kNotFound) log_error(detached.error().message());
       }
       loop_->wait_ended();
+      finish_requests();
     }
     fuse_session_unmount(mount_.session);
     fuse_session_destroy(mount_.session);
@@ -118,6 +121,27 @@ class SessionMount final : public FuseMount {
     if (detach) abort_connection();
     Status unmounted = fs::unmount_path(mount_.options.mountpoint, detach);
     if (!unmounted && unmounted.error().code() != ErrorCode::kNotFound) return unmounted;
+    loop_->wait_ended();
+    return ok_status();
+  }
+  Status end(std::chrono::seconds patience) override {
+    if (!is_mounted()) return ok_status();
+    // In a thread of its own: the kernel waits for writes that may wait for room in staging. The thread ends at the latest when the connection is cut.
+    const std::future<void> written = std::async(std::launch::async, [this] { write_back(); });
+    if (written.wait_for(patience) == std::future_status::ready) {
+      const Status unmounted = fs::unmount_path(mount_.options.mountpoint, false);
+      if (unmounted || unmounted.error().code() == ErrorCode::kNotFound) {
+        loop_->wait_ended();
+        return ok_status();
+      }
+      log_warning(unmounted.error().message() + "; detaching");
+    } else {
+      log_error("the kernel could not write all it holds within " + std::to_string(patience.count()) + " s, since staging is full; the rest is lost");
+    }
+    mount_.lot->close();
+    abort_connection();
+    const Status detached = fs::unmount_path(mount_.options.mountpoint, true);
+    if (!detached && detached.error().code() != ErrorCode::kNotFound) return detached;
     loop_->wait_ended();
     return ok_status();
   }
@@ -160,6 +184,16 @@ class SessionMount final : public FuseMount {
     std::ofstream file("/sys/class/bdi/" + std::to_string(major(device_)) + ":" + std::to_string(minor(device_)) + "/read_ahead_kb");
     file << fs::kReadAheadKib;
     return ok_status();
+  }
+
+  /// No thread reads requests any more; those that wait or work elsewhere are answered while there is a session to answer to, and what was
+  /// written to files that the kernel never released is kept.
+  void finish_requests() {
+    mount_.lot->close();
+    mount_.pool.finish();
+    for (const auto& handle : mount_.handles.release_all()) {
+      if (const auto file = std::dynamic_pointer_cast<fs::LiveHandle>(handle)) mount_.live.keep_what_was_written(file);
+    }
   }
 
   /// Has the kernel send us what it holds, while the threads still serve.

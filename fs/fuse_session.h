@@ -36,11 +36,14 @@ class FuseMount {
   /// Holdfast mount), kPermissionDenied, kUnavailable (no /dev/fuse), kInternal (the kernel or fusermount3 refused).
   static Result<std::unique_ptr<FuseMount>> start(Repository& repository, Clock& clock, MountOptions options);
 
-  virtual ~FuseMount() = default;  ///< a mount that still stands is detached; what the kernel had not written yet is lost: call stop()
+  virtual ~FuseMount() = default;  ///< a mount that still stands is detached; what the kernel had not written yet is lost: call stop() or end()
 
   /// Writes back what the kernel holds, unmounts and ends the threads. Errors: kConflict (files are open; the mount goes on), kInternal.
   /// With `detach` the folder disappears at once; files that are still open get ENOTCONN.
   virtual Status stop(bool detach) = 0;
+  /// Ends the mount whatever holds it, as a shutdown wants: as stop(), but never longer than `patience` for what the kernel still holds, and with
+  /// files open the folder is detached. All that was written to them and sent to us is staged once the object is gone. Errors: kInternal.
+  virtual Status end(std::chrono::seconds patience) = 0;
   /// Returns when the folder is unmounted, by whomever.
   virtual void wait() = 0;
   [[nodiscard]] virtual bool is_mounted() const = 0;

@@ -85,6 +85,8 @@ class LiveBranch {
   void flush(Request request, const std::shared_ptr<LiveHandle>& handle);
   void sync(Request request, const std::shared_ptr<LiveHandle>& handle);
   void release(Request request, const std::shared_ptr<LiveHandle>& handle);
+  /// For a file that was still open when the connection to the kernel ended, so that no flush comes any more.
+  void keep_what_was_written(const std::shared_ptr<LiveHandle>& handle);
   void allocate(Request request, const std::shared_ptr<LiveHandle>& handle, int mode, ByteRange range);
   void seek(Request request, NodeId id, const std::shared_ptr<LiveHandle>& handle, std::uint64_t offset, int whence);
 

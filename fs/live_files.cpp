@@ -6,6 +6,7 @@
 
 #include <cerrno>
 
+#include "core/base/log.h"
 #include "fs/attributes.h"
 #include "fs/errno_map.h"
 #include "fs/handle_cast.h"
@@ -25,6 +26,9 @@ void prepare_info(fuse_file_info& info, bool writeback) {
   // Under writeback the kernel itself puts appended data at the end, and several handles feed one stream of pages.
   if (writeback) info.flags &= ~O_APPEND;
 }
+
+/// For what was written to a file that is still open when the mount ends: disk work alone, so this is plenty.
+constexpr std::chrono::seconds kLeftOpenPatience{30};
 
 bool wants_to_write(int flags) { return (flags & O_ACCMODE) != O_RDONLY; }
 
@@ -79,9 +83,9 @@ void LiveBranch::create(Request request, NodeId parent, const std::string& name,
       return;
     }
     prepare_info(info, mount_.options.writeback_cache);
-    info.fh = keep_handle(std::make_shared<LiveHandle>(at.database, *std::move(file), wants_to_write(info.flags)));
+    info.fh = mount_.handles.keep(std::make_shared<LiveHandle>(at.database, *std::move(file), wants_to_write(info.flags)));
     if (!asked.created(*entry, info)) {
-      release_handle(info.fh);
+      mount_.handles.release(info.fh);
       at.database.tree.forget(made->ino, 1);
     }
   });
@@ -194,6 +198,12 @@ void LiveBranch::release(Request request, const std::shared_ptr<LiveHandle>& han
   }
   // Pages of a shared mapping are written after the last close; nobody waits for them, but they are flushed all the same.
   flush(std::move(request), handle);
+}
+
+void LiveBranch::keep_what_was_written(const std::shared_ptr<LiveHandle>& handle) {
+  if (!handle->wrote) return;
+  const Status flushed = handle->file->flush(with_timeout(CallContext::unbounded(), mount_.clock, kLeftOpenPatience));
+  if (!flushed) log_error("a file of /live/" + handle->database.name + " was open at the end of the mount, and the last of what was written is lost: " + flushed.error().message());
 }
 
 void LiveBranch::allocate(Request request, const std::shared_ptr<LiveHandle>& handle, int mode, ByteRange range) {

@@ -8,6 +8,7 @@
 #include "fs/inode_table.h"
 #include "fs/kernel_channel.h"
 #include "fs/live_branch.h"
+#include "fs/open_handles.h"
 #include "fs/parking_lot.h"
 #include "fs/request.h"
 #include "fs/recent_inodes.h"
@@ -43,7 +44,7 @@ struct Mount {
         started(clock_in.wall_now()),
         names(repository_in),
         interrupts(clock_in),
-        services{clock_in, interrupts, options.read_timeout},
+        services{clock_in, interrupts, options.read_timeout, handles},
         gate(kSlowRunningMax),
         pool(kPoolThreads),
         lot(std::make_shared<ParkingLot>(repository_in.pipeline().pressure(), pool, options.parked_bytes_max)),
@@ -62,6 +63,7 @@ struct Mount {
   RecentInodes recent;
   SnapshotNameCache names;
   InterruptWatch interrupts;
+  OpenHandles handles;
   RequestServices services;
   SlowGate gate;
   WorkerPool pool;

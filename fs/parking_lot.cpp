@@ -7,6 +7,10 @@
 
 namespace holdfast::fs {
 
+namespace {
+Error ending() { return {ErrorCode::kCancelled, "the folder is being unmounted"}; }
+}  // namespace
+
 bool ParkingLot::admits(std::uint64_t bytes) const {
   {
     const std::lock_guard lock(mutex_);
@@ -22,9 +26,11 @@ std::size_t ParkingLot::parked_count() const {
 
 void ParkingLot::park(std::uint64_t bytes, const std::stop_token& stop, Resume resume) {
   bool ask = false;
+  bool closed = false;
   {
     const std::lock_guard lock(mutex_);
-    if (bytes_ + bytes <= bytes_max_) {
+    closed = closed_;
+    if (!closed && bytes_ + bytes <= bytes_max_) {
       bytes_ += bytes;
       auto& parked = line_.emplace_back(Parked{bytes, stop, std::move(resume), nullptr});
       // The callback may run under a lock of the library, so it only leaves word.
@@ -37,12 +43,30 @@ void ParkingLot::park(std::uint64_t bytes, const std::stop_token& stop, Resume r
       resume = nullptr;
     }
   }
+  if (closed) {
+    resume(ending());
+    return;
+  }
   if (resume) {
     log_warning("staging is full and so is the memory for writes that wait for it; a write gets ENOSPC");
     resume(Error(ErrorCode::kNoSpace, "staging is full, and too much data waits for it already"));
     return;
   }
   if (ask) ask_for_relief();
+}
+
+void ParkingLot::close() {
+  std::list<Parked> left;
+  {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    left.swap(line_);
+    bytes_ = 0;
+  }
+  for (auto& parked : left) {
+    parked.on_stop.reset();
+    parked.resume(ending());
+  }
 }
 
 void ParkingLot::ask_for_relief() {

@@ -32,6 +32,9 @@ class ParkingLot : public std::enable_shared_from_this<ParkingLot> {
   /// With no place left for the data `resume` gets kNoSpace at once, in this thread.
   void park(std::uint64_t bytes, const std::stop_token& stop, Resume resume);
 
+  /// What waits, and whatever is parked from now on, gets kCancelled: the mount ends.
+  void close();
+
   [[nodiscard]] std::size_t parked_count() const;
 
  private:
@@ -51,6 +54,7 @@ class ParkingLot : public std::enable_shared_from_this<ParkingLot> {
   mutable std::mutex mutex_;
   std::list<Parked> line_;
   std::uint64_t bytes_ = 0;
+  bool closed_ = false;
   bool asked_ = false;  ///< a registration with pressure_, or the drain that follows it, is under way
 };
 

@@ -14,11 +14,14 @@
 
 namespace holdfast::fs {
 
+class OpenHandles;
+
 /// What requests need of the mount they came through.
 struct RequestServices {
   Clock& clock;
   InterruptWatch& interrupts;
   std::chrono::nanoseconds timeout;  ///< how long a read waits for networks
+  OpenHandles& handles;
 };
 
 /// One request of the kernel, answered exactly once, from any thread. Moved along with the work; a request that is dropped unanswered
@@ -36,6 +39,7 @@ class Request {
   CallContext context();
   /// Who asks. The umask is the caller's.
   [[nodiscard]] const fuse_ctx& caller() const noexcept { return *fuse_req_ctx(request_); }
+  [[nodiscard]] RequestServices& services() const noexcept { return *services_; }
   [[nodiscard]] bool is_answered() const noexcept { return request_ == nullptr; }
   [[nodiscard]] fuse_req_t raw() const noexcept { return request_; }
 

@@ -7,12 +7,13 @@ WorkerPool::WorkerPool(std::size_t thread_count) {
   for (std::size_t i = 0; i < thread_count; ++i) threads_.emplace_back([this] { run(); });
 }
 
-WorkerPool::~WorkerPool() {
+void WorkerPool::finish() {
   {
     const std::lock_guard lock(mutex_);
     ending_ = true;
   }
   work_.notify_all();
+  threads_.clear();
 }
 
 void WorkerPool::submit(std::function<void()> job) {

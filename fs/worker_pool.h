@@ -15,13 +15,14 @@ namespace holdfast::fs {
 class WorkerPool {
  public:
   explicit WorkerPool(std::size_t thread_count);
-  /// Runs what was submitted, then ends the threads.
-  ~WorkerPool();
+  ~WorkerPool() { finish(); }
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
 
   /// Runs `job` soon, first come first served. The queue is bounded by what the kernel has under way, since each job answers a request.
   void submit(std::function<void()> job);
+  /// Runs what was submitted, then ends the threads; what is submitted later is dropped. Called by the owner alone.
+  void finish();
 
  private:
   void run();

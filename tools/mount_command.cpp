@@ -30,6 +30,9 @@ namespace holdfast {
 
 namespace {
 
+/// A third of the time that systemd gives a service to stop.
+constexpr std::chrono::seconds kShutdownPatience{30};
+
 void notify_systemd([[maybe_unused]] const char* state) {
 #if defined(HOLDFAST_HAVE_SYSTEMD)
   ::sd_notify(0, state);
@@ -139,12 +142,8 @@ Status Mounted::serve() {
       int signal = 0;
       if (::sigwait(&wanted, &signal) != 0 || ended) continue;
       notify_systemd("STOPPING=1");
-      const Status stopped = mount_->stop(false);
-      if (!stopped) {
-        // Files are open: the folder goes all the same, as at a shutdown; what was written is staged.
-        log_warning("unmounting on a signal: " + stopped.error().message() + "; detaching");
-        (void)mount_->stop(true).has_value();
-      }
+      const Status stopped = mount_->end(kShutdownPatience);
+      if (!stopped) log_error("unmounting on a signal: " + stopped.error().message());
     }
   });
   mount_->wait();

@@ -215,6 +215,11 @@ class FakeLiveTree final : public LiveTree {
     const std::lock_guard lock(mutex_);
     return xattr_reads_;
   }
+  /// Inodes whose files were flushed.
+  std::vector<std::uint64_t> flushed() const {
+    const std::lock_guard lock(mutex_);
+    return flushed_;
+  }
   struct Write {
     std::uint64_t ino, offset, size;
   };
@@ -318,6 +323,7 @@ class FakeLiveTree final : public LiveTree {
   std::uint64_t next_ino_ = kRootIno;
   std::uint64_t xattr_reads_ = 0;
   std::vector<Write> writes_;
+  std::vector<std::uint64_t> flushed_;
 };
 
 class FakeLiveFile final : public LiveFile {
@@ -350,7 +356,11 @@ class FakeLiveFile final : public LiveFile {
     HOLDFAST_TRY(write(end, data, context));
     return end;
   }
-  Status flush(const CallContext&) override { return ok_status(); }
+  Status flush(const CallContext&) override {
+    const std::lock_guard lock(tree_.mutex_);
+    tree_.flushed_.push_back(ino_);
+    return ok_status();
+  }
   Status sync(const CallContext&) override { return ok_status(); }
   Status punch_hole(std::uint64_t offset, std::uint64_t size, const CallContext&) override {
     const std::lock_guard lock(tree_.mutex_);

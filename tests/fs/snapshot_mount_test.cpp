@@ -279,5 +279,20 @@ TEST_F(SnapshotMount, Stop_WithOpenFiles_IsRefused_AndDetachWorks) {
   ::close(file);
 }
 
+TEST_F(SnapshotMount, End_WithOpenFiles_KeepsWhatWasWrittenToThem) {
+  make_database("orders");
+  const int file = ::open(path("live/orders/f").c_str(), O_RDWR | O_CREAT, 0600);
+  ASSERT_EQ(::write(file, "data", 4), 4);
+  ASSERT_TRUE(mount->end(std::chrono::seconds(30)));
+  EXPECT_FALSE(mount->is_mounted());
+  mount.reset();
+  FakeLiveTree& tree = repository.tree("orders");
+  const auto found = tree.lookup(LiveTree::kRootIno, "f", CallContext::unbounded());
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->size_bytes, 4U);
+  EXPECT_EQ(tree.flushed(), std::vector<std::uint64_t>{found->ino});
+  ::close(file);
+}
+
 }  // namespace
 }  // namespace holdfast::testing

@@ -57,6 +57,24 @@ TEST_F(StallMount, SixtyFourStalledWriters_StopNobodyElse) {
   }
 }
 
+TEST_F(StallMount, End_WithStalledWriters_AnswersThem) {
+  repository.room().fill();
+  std::vector<std::jthread> writers;
+  for (int i = 0; i < 8; ++i) {
+    writers.emplace_back([&, i] {
+      const int file = ::open(at("w" + std::to_string(i)).c_str(), O_WRONLY | O_CREAT, 0600);
+      (void)!::write(file, "data", 4);
+      ::fsync(file);
+      ::close(file);
+    });
+  }
+  wait_until([&] { return mount->counters().parked >= 8; });
+  EXPECT_TRUE(mount->end(std::chrono::seconds(0)));
+  EXPECT_FALSE(mount->is_mounted());
+  writers.clear();  // each was answered
+  mount.reset();
+}
+
 TEST_F(StallMount, NoRoomUntilTheDeadline_IsEnospcAtClose_AndGoesOnAfterwards) {
   const int file = ::open(at("f").c_str(), O_WRONLY | O_CREAT, 0600);
   repository.room().fill();

@@ -17,6 +17,7 @@
 #include "fs/mount.h"
 #include "fs/mount_guard.h"
 #include "fs/session_loop.h"
+#include "fs/stderr_capture.h"
 
 namespace holdfast {
 
@@ -96,6 +97,7 @@ class SessionMount final : public FuseMount {
     std::string choices = "default_permissions,subtype=holdfast,max_read=" + std::to_string(fs::kRequestBytesMax) +
                           ",fsname=" + mount_.options.fsname;
     if (mount_.options.allow_other) choices += ",allow_other";
+    if (mount_.options.read_only) choices += ",ro";
     std::string name = "holdfast";
     std::string flag = "-o";
     char* words[] = {name.data(), flag.data(), choices.data(), nullptr};
@@ -105,9 +107,13 @@ class SessionMount final : public FuseMount {
     fuse_opt_free_args(&arguments);  // the library has put copies of its own there
     if (mount_.session == nullptr) return Error(ErrorCode::kInternal, "the FUSE library refused the mount options " + choices);
     if (::access("/dev/fuse", F_OK) != 0) return Error(ErrorCode::kUnavailable, "there is no /dev/fuse here: load the fuse module, or give the container the device");
-    if (fuse_session_mount(mount_.session, mount_.options.mountpoint.c_str()) != 0) {
-      return Error(ErrorCode::kPermissionDenied, "mounting on " + mount_.options.mountpoint + " was refused (the reason is in the lines before)");
+    fs::StderrCapture said;
+    const int refused = fuse_session_mount(mount_.session, mount_.options.mountpoint.c_str());
+    const std::string reason = said.end();
+    if (refused != 0) {
+      return Error(ErrorCode::kInternal, "mounting on " + mount_.options.mountpoint + " was refused: " + (reason.empty() ? "no reason was given" : reason));
     }
+    if (!reason.empty()) log_info("while mounting: " + reason);
     if (!mount_.options.handle_killpriv) mount_.channel.leave_killpriv();
     if (!mount_.channel.attach(mount_.session)) return Error(ErrorCode::kInternal, "the FUSE library refused our channel");
     loop_ = std::make_unique<fs::SessionLoop>(mount_.session);
@@ -218,7 +224,7 @@ class SessionMount final : public FuseMount {
 }  // namespace
 
 Result<std::unique_ptr<FuseMount>> FuseMount::start(Repository& repository, Clock& clock, MountOptions options) {
-  HOLDFAST_ASSIGN(options.mountpoint, fs::prepare_mountpoint(options.mountpoint, options.state_directory));
+  HOLDFAST_ASSIGN(options.mountpoint, fs::prepare_mountpoint(options.mountpoint, options.state_directory, options.other_folders));
   auto mount = std::make_unique<SessionMount>(repository, clock, std::move(options));
   HOLDFAST_TRY(mount->begin());
   return std::unique_ptr<FuseMount>(std::move(mount));

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/repo/repository.h"
 
@@ -13,10 +14,12 @@ namespace holdfast {
 
 struct MountOptions {
   std::string mountpoint;
-  std::string state_directory;   ///< a mountpoint that holds it is refused; empty: not checked
+  std::string state_directory;   ///< a mountpoint that holds it is refused, and one that would lie on FUSE itself; empty: not checked
+  std::vector<std::string> other_folders;  ///< that the mountpoint must not hold either: the cache, networks that are folders
   std::string fsname = "holdfast";
   bool allow_other = false;      ///< other users may enter (their rights are checked by the kernel as on any disk)
   bool rmdir_forget = false;     ///< `-o rmdir=forget`
+  bool read_only = false;        ///< nothing can be written or sealed through the folder
   bool writeback_cache = true;   ///< the kernel collects small writes; false: each write(2) is one request
   bool handle_killpriv = true;   ///< false only to measure what FUSE_HANDLE_KILLPRIV_V2 saves
   std::uint32_t uid = 0;         ///< owner of the folders that belong to nobody else: who mounts
@@ -33,7 +36,7 @@ class FuseMount {
  public:
   /// Mounts and begins to serve; at return the folder can be used. A dead mount left on the mountpoint is taken away first.
   /// Call it after the last fork. Errors: kInvalidArgument (the mountpoint is no directory, holds the state folder, or lies inside a
-  /// Holdfast mount), kPermissionDenied, kUnavailable (no /dev/fuse), kInternal (the kernel or fusermount3 refused).
+  /// Holdfast mount), kUnavailable (no /dev/fuse), kInternal (the kernel or fusermount3 refused; the message has their reason).
   static Result<std::unique_ptr<FuseMount>> start(Repository& repository, Clock& clock, MountOptions options);
 
   virtual ~FuseMount() = default;  ///< a mount that still stands is detached; what the kernel had not written yet is lost: call stop() or end()

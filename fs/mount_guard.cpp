@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -96,35 +97,62 @@ Status unmount_path(const std::string& mountpoint, bool detach) {
   }
 }
 
-Result<std::string> prepare_mountpoint(const std::string& mountpoint, const std::string& state_directory) {
-  struct stat status{};
+Result<bool> take_dead_mount_away(const std::string& mountpoint) {
   struct statfs space{};  // always asks the filesystem, while attributes of a dead one may still be cached
-  if (::statfs(mountpoint.c_str(), &space) != 0 || ::stat(mountpoint.c_str(), &status) != 0) {
-    if (errno != ENOTCONN && errno != ECONNABORTED) {
-      return Error(ErrorCode::kNotFound, "the mountpoint " + mountpoint + ": " + std::strerror(errno));
-    }
-    log_warning("a dead mount lies on " + mountpoint + "; it is taken away");
-    // A dead mountpoint can't be resolved as a path, so its name must be absolute in the parts above.
-    const stdfs::path given(mountpoint);
-    std::error_code ignored;
-    const stdfs::path above = stdfs::canonical(stdfs::absolute(given).lexically_normal().parent_path(), ignored);
-    HOLDFAST_TRY(unmount_path((above / given.filename()).string(), true));
-    if (::stat(mountpoint.c_str(), &status) != 0) {
-      return Error(ErrorCode::kInternal, "the mountpoint " + mountpoint + " after a dead mount was taken away: " + std::strerror(errno));
-    }
+  if (::statfs(mountpoint.c_str(), &space) == 0 || (errno != ENOTCONN && errno != ECONNABORTED)) return false;
+  // A dead mountpoint can't be resolved as a path, so its name must be absolute in the parts above.
+  const stdfs::path given = stdfs::path(stdfs::absolute(mountpoint)).lexically_normal();
+  const stdfs::path named = given.has_filename() ? given : given.parent_path();  // without a slash at the end
+  std::error_code ignored;
+  const std::string path = (stdfs::canonical(named.parent_path(), ignored) / named.filename()).string();
+  const std::vector<Mounted> all = mounts();
+  const auto top = std::find_if(all.rbegin(), all.rend(), [&](const Mounted& mounted) { return mounted.path == path; });
+  if (top == all.rend() || top->type != kMountType) return false;
+  log_warning("a dead mount lies on " + path + "; it is taken away");
+  HOLDFAST_TRY(unmount_path(path, true));
+  return true;
+}
+
+namespace {
+
+Error would_hide(const std::string& mountpoint, const std::string& folder) {
+  return {ErrorCode::kInvalidArgument, "the mountpoint " + mountpoint + " would hide a folder that the repository itself works with: " + folder};
+}
+
+/// Staging on a FUSE filesystem is as durable as that filesystem says, and on one of ours it would wait for itself.
+Status check_state_is_on_a_disk(const std::string& state) {
+  const Mounted* under = nullptr;
+  const std::vector<Mounted> all = mounts();
+  for (const Mounted& mounted : all) {
+    if (is_at_or_below(state, mounted.path) && (under == nullptr || mounted.path.size() >= under->path.size())) under = &mounted;
+  }
+  // The layers of a container that was started without rights are a FUSE filesystem over a disk.
+  if (under == nullptr || under->type == "fuse.fuse-overlayfs" || (under->type != "fuse" && !under->type.starts_with("fuse."))) return ok_status();
+  return Error(ErrorCode::kInvalidArgument, "the state folder " + state + " lies on a FUSE filesystem (" + under->type + " on " + under->path +
+                                                "); it must lie on a disk of this machine");
+}
+
+}  // namespace
+
+Result<std::string> prepare_mountpoint(const std::string& mountpoint, const std::string& state_directory,
+                                       const std::vector<std::string>& other_folders) {
+  HOLDFAST_TRY(take_dead_mount_away(mountpoint));
+  struct stat status{};
+  if (::stat(mountpoint.c_str(), &status) != 0) {
+    return Error(ErrorCode::kNotFound, "the mountpoint " + mountpoint + ": " + std::strerror(errno));
   }
   if (!S_ISDIR(status.st_mode)) return Error(ErrorCode::kInvalidArgument, "the mountpoint " + mountpoint + " is no directory");
   std::error_code failed;
   const std::string path = stdfs::canonical(mountpoint, failed).string();
   if (failed) return Error(ErrorCode::kInternal, "the mountpoint " + mountpoint + ": " + failed.message());
-  if (!state_directory.empty()) {
-    const std::string state = stdfs::weakly_canonical(state_directory, failed).string();
-    if (!failed && is_at_or_below(state, path)) {
-      return Error(ErrorCode::kInvalidArgument, "the mountpoint " + path + " would hide the repository's own state in " + state);
-    }
-    if (!failed && is_at_or_below(path, state)) {
-      return Error(ErrorCode::kInvalidArgument, "the mountpoint " + path + " lies inside the repository's own state folder " + state);
-    }
+  std::vector<std::string> folders = other_folders;
+  if (!state_directory.empty()) folders.push_back(state_directory);
+  for (const std::string& given : folders) {
+    const std::string folder = stdfs::weakly_canonical(given, failed).string();
+    if (failed) continue;
+    if (is_at_or_below(folder, path)) return would_hide(path, folder);
+    if (is_at_or_below(path, folder)) return Error(ErrorCode::kInvalidArgument, "the mountpoint " + path + " lies inside the repository's own folder " + folder);
+    if (given == state_directory) HOLDFAST_TRY(check_state_is_on_a_disk(folder));
   }
   for (const Mounted& mounted : mounts()) {
     if (mounted.type != kMountType || !is_at_or_below(path, mounted.path)) continue;

@@ -11,6 +11,13 @@ namespace holdfast::fs {
 namespace {
 constexpr std::uint64_t kBlockBytes = 4096;
 constexpr fsfilcnt_t kNoFileLimit = 1ULL << 40U;
+
+/// What the disk under staging still takes: writers are refused by it, too, not by the limit alone.
+std::uint64_t left_on_disk(const std::string& state_directory) {
+  struct statvfs disk{};
+  if (state_directory.empty() || ::statvfs(state_directory.c_str(), &disk) != 0) return UINT64_MAX;
+  return std::uint64_t{disk.f_bavail} * disk.f_frsize;
+}
 }  // namespace
 
 struct statvfs StagingSpace::statistics(Mount& mount) {
@@ -26,9 +33,10 @@ struct statvfs StagingSpace::statistics(Mount& mount) {
   struct statvfs result{};
   result.f_bsize = kBlockBytes;
   result.f_frsize = kBlockBytes;
-  result.f_blocks = report.staging_limit_bytes / kBlockBytes;
   const std::uint64_t used = std::min(report.bytes_staged, report.staging_limit_bytes);
-  result.f_bfree = result.f_bavail = (report.staging_limit_bytes - used) / kBlockBytes;
+  const std::uint64_t left = std::min(report.staging_limit_bytes - used, left_on_disk(mount.options.state_directory));
+  result.f_blocks = (used + left) / kBlockBytes;
+  result.f_bfree = result.f_bavail = left / kBlockBytes;
   result.f_files = kNoFileLimit;
   result.f_ffree = result.f_favail = kNoFileLimit;
   result.f_namemax = 255;

@@ -202,6 +202,34 @@ TEST_F(SnapshotMount, Statfs_ShowsStaging) {
   EXPECT_EQ(space.f_namemax, 255U);
 }
 
+TEST_F(SnapshotMount, Statfs_ShowsNoMoreThanTheDiskHas) {
+  options.state_directory = "/proc";  // a filesystem without any room
+  restart();
+  struct statvfs space{};
+  ASSERT_EQ(::statvfs(folder.path().c_str(), &space), 0);
+  EXPECT_EQ(space.f_bavail, 0U);
+  EXPECT_EQ(space.f_blocks * space.f_frsize, 1ULL << 28U);
+}
+
+TEST_F(SnapshotMount, ReadOnly_TakesNoChange) {
+  make_database("orders");
+  options.read_only = true;
+  restart();
+  EXPECT_EQ(error_of([&] { return ::mkdir(path("live/more").c_str(), 0700); }), EROFS);
+  EXPECT_EQ(error_of([&] { return ::open(path("live/orders/f").c_str(), O_RDWR | O_CREAT, 0600); }), EROFS);
+  EXPECT_EQ(error_of([&] { return ::access(path("live/orders").c_str(), R_OK); }), 0);
+}
+
+TEST_F(SnapshotMount, RefusedMount_TellsTheReason) {
+  MountOptions wrong = options;
+  TempFolder elsewhere;
+  wrong.mountpoint = elsewhere.path();
+  wrong.fsname = std::string(5000, 'x');  // longer than mount(2) takes
+  const auto refused = FuseMount::start(repository, system_clock(), wrong);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message().find("mount failed"), std::string::npos) << refused.error().message();
+}
+
 TEST_F(SnapshotMount, SequentialRead_FetchesAhead) {
   make_database("orders");
   spew(path("live/orders/big"), SeededRandom(3).bytes(24U << 20));
@@ -244,6 +272,15 @@ TEST_F(SnapshotMount, MountpointChecks_RefuseWhatWouldHideOrLoop) {
   EXPECT_EQ(FuseMount::start(repository, system_clock(), wrong).error().code(), ErrorCode::kInvalidArgument);
   wrong.mountpoint = state.path("state");
   EXPECT_EQ(FuseMount::start(repository, system_clock(), wrong).error().code(), ErrorCode::kInvalidArgument);
+  wrong.state_directory.clear();
+  wrong.other_folders = {state.path("state")};
+  wrong.mountpoint = state.path();
+  EXPECT_EQ(FuseMount::start(repository, system_clock(), wrong).error().code(), ErrorCode::kInvalidArgument);
+  wrong.other_folders.clear();
+  wrong.state_directory = path("live/orders");
+  wrong.mountpoint = state.path();
+  EXPECT_EQ(FuseMount::start(repository, system_clock(), wrong).error().code(), ErrorCode::kInvalidArgument);
+  wrong.state_directory.clear();
   wrong.mountpoint = state.path("nosuch");
   EXPECT_EQ(FuseMount::start(repository, system_clock(), wrong).error().code(), ErrorCode::kNotFound);
 }

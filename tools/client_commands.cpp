@@ -9,10 +9,12 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <thread>
 
+#include "fs/mount_guard.h"
 #include "tools/compose.h"
 #include "tools/owner_socket.h"
 #include "tools/session.h"
@@ -56,7 +58,7 @@ Status prepare_wal_fetch(const Invocation& invocation, const Io& io, Preparation
 /// The three secrets go through a file that has no name, never through arguments or the environment.
 Status prepare_passphrases(const Invocation& invocation, const Environment& environment, Preparation& to) {
   HOLDFAST_ASSIGN(const SecretBytes old_one, find_passphrase(invocation.passphrase_file, environment, false, "old passphrase"));
-  HOLDFAST_ASSIGN(const SecretBytes new_one, find_secret(invocation.new_passphrase_file, environment, "HOLDFAST_NEW_PASSPHRASE", "new passphrase"));
+  HOLDFAST_ASSIGN(const SecretBytes new_one, find_secret(invocation.new_passphrase_file, environment, "HOLDFAST_NEW_PASSPHRASE", "new passphrase", true));
   SecretBytes code;
   if (!invocation.code_file.empty() || environment("HOLDFAST_RECOVERY_CODE")) {
     HOLDFAST_ASSIGN(code, find_secret(invocation.code_file, environment, "HOLDFAST_RECOVERY_CODE", "recovery code"));
@@ -122,18 +124,38 @@ Status bring_out(Repository& repository, std::chrono::seconds patience, const Ca
   }
 }
 
+bool leaves_data(const std::string& command) { return command == "snapshot" || command == "backup" || command == "wal-push"; }
+
+/// Waits for the commands of others that joined, and brings out what they wrote: they count on the owner for that, as on a mount.
+void see_clients_off(OwnerServer& server, Repository& repository, std::atomic<bool>& clients_wrote, const Io& io) {
+  const auto bring_out_theirs = [&] {
+    const Status settled = bring_out(repository, kPatience, {MonoTime::max(), io.stop});
+    if (!settled) (void)io.fail(settled.error().with_context("what another command wrote is staged, but not everywhere yet"));
+  };
+  server.wait_idle(io.stop);
+  while (clients_wrote.exchange(false) && !io.stop.stop_requested()) {
+    bring_out_theirs();
+    server.wait_idle(io.stop);
+  }
+  server.finish(io.stop);
+  if (clients_wrote && !io.stop.stop_requested()) bring_out_theirs();
+}
+
 /// Becomes the owner: opens the repository, serves others meanwhile, runs the command, brings what is new to the networks, closes.
 Result<int> run_as_owner(const Invocation& invocation, const Config& config, const Environment& environment, Io& io) {
   HOLDFAST_ASSIGN(const OpenOptions options, make_open_options(config));
   HOLDFAST_ASSIGN(const SecretBytes passphrase, find_passphrase(invocation.passphrase_file, environment, false, "passphrase"));
   HOLDFAST_ASSIGN(const std::unique_ptr<Repository> repository, Repository::open(options, passphrase.view()));
+  std::atomic<bool> clients_wrote{false};
   Result<std::unique_ptr<OwnerServer>> server = OwnerServer::start(config.state_directory, [&](const OwnerRequest& request, Io& other) {
     const Parsed parsed = parse_command_line(request.arguments);
     if (!parsed.invocation) return parsed.exit;
     other.json = parsed.invocation->json;
     other.quiet = parsed.invocation->quiet;
     Session session{*repository, config, *parsed.invocation, other, {}, nullptr};
-    return run_in_repository(session);
+    const int code = run_in_repository(session);
+    if (leaves_data(parsed.invocation->command)) clients_wrote = true;
+    return code;
   });
   if (!server) {
     (void)repository->close().has_value();
@@ -141,16 +163,16 @@ Result<int> run_as_owner(const Invocation& invocation, const Config& config, con
   }
   Session session{*repository, config, invocation, io, {}, nullptr};
   int code = run_in_repository(session);
-  const bool wrote = invocation.command == "snapshot" || invocation.command == "backup" || invocation.command == "wal-push";
-  if (wrote && (code == 0 || code == static_cast<int>(ExitCode::kIncomplete))) {
+  if (leaves_data(invocation.command) && (code == 0 || code == static_cast<int>(ExitCode::kIncomplete))) {
     // Nobody else will upload it: this process is all there is. What can't be brought out now is staged and goes out with the next command or mount.
     // A pushed segment is archived once it is staged: PostgreSQL must neither hear of networks nor wait for them, or it would push it again for ever.
     const bool pushed = invocation.command == "wal-push";
     const Status settled = bring_out(*repository, pushed ? kPushPatience : kPatience, session.context());
     if (settled && !pushed && code == 0) code = code_of_missed_networks(session);
     // The quorum doesn't hold: what was promised is that it is staged, and so it is.
-    if (!settled && !pushed) io.complain("holdfast: staged on this machine, and not on enough networks yet: " + settled.error().message() + "\n");
+    if (!settled && !pushed) (void)io.fail(settled.error().with_context("staged on this machine, and not on enough networks yet"));
   }
+  see_clients_off(**server, *repository, clients_wrote, io);
   server->reset();
   HOLDFAST_TRY(repository->close());
   return code;
@@ -160,10 +182,12 @@ Result<int> run_prepared(const std::vector<std::string>& arguments, const Invoca
                          const Environment& environment, Io& io) {
   OwnerRequest request{arguments, io.directory, {}};
   for (int attempt = 0;; ++attempt) {
-    HOLDFAST_ASSIGN(const std::optional<int> answered, ask_owner(config.state_directory, request, io, io.command_exit));
-    if (answered) return *answered;
-    Result<int> code = run_as_owner(invocation, config, environment, io);
+    const Result<std::optional<int>> answered = ask_owner(config.state_directory, request, io, io.command_exit);
+    if (answered && *answered) return **answered;
+    if (!answered && answered.error().code() != ErrorCode::kUnavailable) return answered.error();
+    const Result<int> code = answered ? run_as_owner(invocation, config, environment, io) : Result<int>(Error(ErrorCode::kConflict, answered.error().message()));
     if (code || code.error().code() != ErrorCode::kConflict) return code;
+    if (io.stop.stop_requested()) return Error(ErrorCode::kCancelled, "interrupted while another process owned the repository");
     if (attempt >= kOwnerAttempts) return code;
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
   }
@@ -180,10 +204,8 @@ void wait_until_released(const std::string& state_directory) {
 }
 
 int code_of_failure(const Error& error, const Io& io, const std::string& command) {
-  int code = io.fail(error);
-  if (error.code() == ErrorCode::kConflict) code = static_cast<int>(ExitCode::kOwnerSilent);
-  // Before a repository is open, "not found" speaks of the repository itself.
-  if (error.code() == ErrorCode::kNotFound) code = static_cast<int>(ExitCode::kNoRepository);
+  (void)io.fail(error);
+  const int code = static_cast<int>(opening_exit_code(error));
   return command == "wal-fetch" ? wal_fetch_failure(code) : code;
 }
 
@@ -210,7 +232,14 @@ Result<int> start_command(const std::vector<std::string>& command, int out) {
   return static_cast<int>(child);
 }
 
-Result<int> wait_for_command(int process) {
+Result<int> wait_for_command(int process, const std::stop_token& stop) {
+  {
+    // Not reaped yet while it can be sent a signal, so that the number is still its own.
+    const std::stop_callback on_stop(stop, [process] { ::kill(process, SIGTERM); });
+    siginfo_t ended{};
+    while (::waitid(P_PID, static_cast<id_t>(process), &ended, WEXITED | WNOWAIT) != 0 && errno == EINTR) {
+    }
+  }
   int state = 0;
   while (::waitpid(process, &state, 0) < 0) {
     if (errno != EINTR) return Error(ErrorCode::kInternal, std::string("waiting for the command: ") + std::strerror(errno));
@@ -221,6 +250,12 @@ Result<int> wait_for_command(int process) {
 
 int run_repository_command(const std::vector<std::string>& arguments, const Invocation& invocation, const Config& config,
                            const Environment& environment, Io& io) {
+  if (invocation.command == "umount") {
+    // A mount whose process is gone has no owner that could be asked, and needs no passphrase.
+    const Result<bool> was_dead = fs::take_dead_mount_away(io.absolute(invocation.operands.front()));
+    if (!was_dead) return io.fail(was_dead.error());
+    if (*was_dead) return 0;
+  }
   Preparation prepared;
   const Status ready = prepare(invocation, environment, io, prepared);
   if (!ready) {
@@ -233,7 +268,9 @@ int run_repository_command(const std::vector<std::string>& arguments, const Invo
   std::optional<int> child_code;
   if (prepared.child != 0) {
     inner.command_exit = [&]() -> Result<int> {
-      HOLDFAST_ASSIGN(child_code, wait_for_command(prepared.child));
+      // Whoever reads the output has it by now. With an end of ours open, the command would wait for ever when the reader gives up.
+      ::close(std::exchange(prepared.in, -1));
+      HOLDFAST_ASSIGN(child_code, wait_for_command(prepared.child, io.stop));
       return *child_code;
     };
   }
@@ -241,10 +278,11 @@ int run_repository_command(const std::vector<std::string>& arguments, const Invo
   int code = result ? *result : code_of_failure(result.error(), io, invocation.command);
   if (prepared.child != 0 && !child_code) {
     ::close(std::exchange(prepared.in, -1));
-    (void)wait_for_command(prepared.child).has_value();
+    (void)wait_for_command(prepared.child, io.stop).has_value();
   }
-  // The command's own failure is what the caller wants to know.
-  if (child_code && *child_code != 0) code = *child_code;
+  // The command's own failure is what the caller wants to know, unless it failed because we did.
+  const bool ours = code != 0 && code != static_cast<int>(ExitCode::kIncomplete);
+  if (child_code && *child_code != 0 && !ours) code = *child_code;
   if (invocation.command == "wal-fetch") code = finish_wal_fetch(prepared, code, io);
   if (invocation.command == "umount" && code == 0) wait_until_released(config.state_directory);
   return code;
@@ -254,7 +292,7 @@ int run_wrapped_command(const Invocation& invocation, const Config& config, cons
   if (invocation.child.empty()) return io.fail(Error(ErrorCode::kInvalidArgument, "run wants a command after --"));
   const Result<int> child = start_command(invocation.child, -1);
   if (!child) return io.fail(child.error());
-  const Result<int> child_code = wait_for_command(*child);
+  const Result<int> child_code = wait_for_command(*child, io.stop);
   if (!child_code) return io.fail(child_code.error());
   Invocation seal = invocation;
   seal.command = "snapshot";
@@ -267,7 +305,10 @@ int run_wrapped_command(const Invocation& invocation, const Config& config, cons
   if (!invocation.timeout.empty()) arguments.insert(arguments.end(), {"--timeout", invocation.timeout});
   if (invocation.json) arguments.emplace_back("--json");
   if (invocation.quiet) arguments.emplace_back("--quiet");
-  const int sealed = run_repository_command(arguments, seal, config, environment, io);
+  // Interrupted, the command has been ended; what it left is sealed all the same, as incomplete.
+  Io sealing = io;
+  if (io.stop.stop_requested()) sealing.stop = {};
+  const int sealed = run_repository_command(arguments, seal, config, environment, sealing);
   return *child_code != 0 ? *child_code : sealed;
 }
 

@@ -16,7 +16,7 @@ int run_wrapped_command(const Invocation& invocation, const Config& config, cons
 
 /// Starts a command, its standard output going to `out` (-1: ours); returns its process number. Errors: kInternal.
 Result<int> start_command(const std::vector<std::string>& command, int out);
-/// Its exit code, as a shell reports it (128 + signal). Errors: kInternal.
-Result<int> wait_for_command(int process);
+/// Its exit code, as a shell reports it (128 + signal). `stop`, when triggered, sends it SIGTERM. Errors: kInternal.
+Result<int> wait_for_command(int process, const std::stop_token& stop);
 
 }  // namespace holdfast

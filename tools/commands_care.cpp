@@ -10,50 +10,10 @@ namespace holdfast {
 
 namespace {
 
-nlohmann::json status_json(Session& session, const StatusReport& report) {
-  nlohmann::json networks = nlohmann::json::array();
-  for (const auto& network : report.networks) {
-    nlohmann::json one = {{"name", network.name},
-                          {"type", network.type},
-                          {"site", network.site},
-                          {"state", network.state},
-                          {"bytes_stored", network.bytes_stored},
-                          {"quota", nullptr},
-                          {"latency_ms", network.latency_ms},
-                          {"faults", network.faults},
-                          {"last_error", network.last_error}};
-    if (network.capacity_bytes) one["capacity_bytes"] = *network.capacity_bytes;
-    if (network.used_bytes) one["used_bytes"] = *network.used_bytes;
-    networks.push_back(std::move(one));
-  }
-  nlohmann::json pending = nlohmann::json::array();
-  for (const auto& item : report.pending) {
-    pending.push_back({{"what", item.what}, {"network", item.network}, {"bytes", item.size_bytes}, {"reason", item.reason}});
-  }
-  return {{"repository",
-           {{"id", report.repository.hex()},
-            {"snapshots", report.snapshots},
-            {"chunks", report.chunks},
-            {"packs", report.packs},
-            {"bytes_logical", report.bytes_logical},
-            {"bytes_stored", report.bytes_stored},
-            {"bytes_staged", report.bytes_staged},
-            {"staging_limit_bytes", report.staging_limit_bytes}}},
-          {"mounts", session.mounts},
-          {"networks", networks},
-          {"pending", pending},
-          {"cache",
-           {{"hits", report.cache.hits},
-            {"misses", report.cache.misses},
-            {"damaged", report.cache.damaged},
-            {"used_bytes", report.cache.used_bytes},
-            {"limit_bytes", report.cache.limit_bytes}}}};
-}
-
 Result<int> run_status(Session& session) {
   const StatusReport report = session.repository.status();
   if (session.io.json) {
-    session.io.print(json_text(status_json(session, report)));
+    session.io.print(json_text(status_json(session.config, session.mounts, report)));
     return 0;
   }
   std::string text = "repository " + report.repository.hex() + ": " + std::to_string(report.snapshots) + " snapshots, " +
@@ -235,7 +195,7 @@ Result<int> run_check(Session& session) {
 Result<int> run_network_stats(Session& session) {
   const StatusReport report = session.repository.status();
   if (session.io.json) {
-    session.io.print(json_text(status_json(session, report).at("networks")));
+    session.io.print(json_text(status_json(session.config, session.mounts, report).at("networks")));
     return 0;
   }
   session.io.print(session.repository.metrics());

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <pwd.h>
+
 #include "tools/json_output.h"
 #include "tools/session.h"
 
@@ -40,11 +42,13 @@ Result<int> run_db_set(Session& session) {
     }
     HOLDFAST_TRY(set_policy_key(policy, operands[i].substr(0, equals), operands[i].substr(equals + 1)));
   }
-  if (known) {
-    HOLDFAST_TRY(session.repository.set_policy(database, policy));
-  } else {
-    HOLDFAST_TRY(session.repository.create_database(database, policy, session.io.uid, session.io.uid));
+  if (!known) {
+    return Error(ErrorCode::kNotFound, "there is no database '" + database + "'; a first backup makes one, or mkdir in the folder live of a mount");
   }
+  if (!policy.owner.empty() && policy.owner != known->owner && ::getpwnam(policy.owner.c_str()) == nullptr) {
+    return Error(ErrorCode::kInvalidArgument, "owner = '" + policy.owner + "': there is no such user on this machine");
+  }
+  HOLDFAST_TRY(session.repository.set_policy(database, policy));
   return 0;
 }
 

@@ -104,7 +104,7 @@ Result<int> run_cat(Session& session) {
     }
     HOLDFAST_ASSIGN(const std::size_t count, reader.read(opened.inode, offset, buffer, session.context()));
     if (count == 0) break;
-    HOLDFAST_TRY(write_all(session.io.out, ByteView(buffer).first(count)));
+    HOLDFAST_TRY(write_all(session.io.out, ByteView(buffer).first(count), session.io.stop));
     offset += count;
   }
   return 0;

@@ -38,6 +38,11 @@ int report_seal(Session& session, const SealResult& result) {
     }
   }
   if (snapshot.completeness != Completeness::kIncomplete) return 0;
+  if (session.io.json) {
+    std::string text = "the snapshot " + snapshot.database + "@" + snapshot.name + " is incomplete";
+    for (const std::string& path : snapshot.incomplete_paths) text += (&path == snapshot.incomplete_paths.data() ? ": " : ", ") + path;
+    return session.io.fail(Error(ErrorCode::kIncomplete, text));
+  }
   for (const std::string& path : snapshot.incomplete_paths) session.io.complain("holdfast: incomplete: " + path + "\n");
   return static_cast<int>(ExitCode::kIncomplete);
 }

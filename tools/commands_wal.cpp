@@ -38,13 +38,20 @@ class Pinned {
   std::uint64_t ino_;
 };
 
+/// What is pushed belongs to whom the database belongs to, whoever runs this process.
+Result<NewNode> node_of_owner(LiveTree& tree, std::uint32_t mode, const CallContext& context) {
+  HOLDFAST_ASSIGN(const LiveAttributes root, tree.attributes(LiveTree::kRootIno, context));
+  NewNode node;
+  node.mode = mode;
+  node.uid = root.uid;
+  node.gid = root.gid;
+  return node;
+}
+
 Result<std::uint64_t> wal_folder(LiveTree& tree, const CallContext& context) {
   Result<LiveAttributes> found = tree.lookup(LiveTree::kRootIno, "wal", context);
   if (!found && found.error().code() == ErrorCode::kNotFound) {
-    NewNode folder;
-    folder.mode = S_IFDIR | 0700U;
-    folder.uid = ::geteuid();
-    folder.gid = ::getegid();
+    HOLDFAST_ASSIGN(NewNode folder, node_of_owner(tree, S_IFDIR | 0700U, context));
     found = tree.make_node(LiveTree::kRootIno, "wal", folder, context);
     if (!found && found.error().code() == ErrorCode::kAlreadyExists) found = tree.lookup(LiveTree::kRootIno, "wal", context);
   }
@@ -78,10 +85,7 @@ Status store_segment(LiveTree& tree, std::uint64_t folder, const std::string& na
   const std::string part = "." + name + ".part";
   const Status removed = tree.unlink(folder, part, context);
   if (!removed && removed.error().code() != ErrorCode::kNotFound) return removed;
-  NewNode node;
-  node.mode = S_IFREG | 0600U;
-  node.uid = ::geteuid();
-  node.gid = ::getegid();
+  HOLDFAST_ASSIGN(const NewNode node, node_of_owner(tree, S_IFREG | 0600U, context));
   HOLDFAST_ASSIGN(const LiveAttributes made, tree.make_node(folder, part, node, context));
   const Pinned pinned(tree, made.ino);
   HOLDFAST_ASSIGN(const std::shared_ptr<LiveFile> file, tree.open_file(made.ino, true, context));
@@ -151,7 +155,7 @@ Result<bool> fetch_from_live(Session& session, LiveTree& tree, const std::string
   for (std::uint64_t offset = 0;;) {
     HOLDFAST_ASSIGN(const std::size_t count, file->read(offset, buffer, context));
     if (count == 0) return true;
-    HOLDFAST_TRY(write_all(session.io.out, ByteView(buffer).first(count)));
+    HOLDFAST_TRY(write_all(session.io.out, ByteView(buffer).first(count), session.io.stop));
     offset += count;
   }
 }
@@ -168,7 +172,7 @@ Result<bool> fetch_from_snapshot(Session& session, const SnapshotInfo& info, con
   for (std::uint64_t offset = 0; offset < inode->size_bytes;) {
     HOLDFAST_ASSIGN(const std::size_t count, reader.read(*inode, offset, buffer, session.context()));
     if (count == 0) break;
-    HOLDFAST_TRY(write_all(session.io.out, ByteView(buffer).first(count)));
+    HOLDFAST_TRY(write_all(session.io.out, ByteView(buffer).first(count), session.io.stop));
     offset += count;
   }
   return true;

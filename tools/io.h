@@ -31,6 +31,9 @@ enum class ExitCode : int {
 
 /// The exit code of an error that ends a command.
 ExitCode exit_code_of(const Error& error) noexcept;
+/// The same of an error of opening, joining or recovering a repository: there, what is denied is a signature by the wrong key, "not found" speaks
+/// of the repository itself, and a conflict of another process that owns the state.
+ExitCode opening_exit_code(const Error& error) noexcept;
 /// What wal-fetch exits with where another command would exit with `code`: above 125, since PostgreSQL takes anything up to that for the end of the archive.
 int wal_fetch_failure(int code) noexcept;
 
@@ -60,15 +63,16 @@ struct Io {
 
 /// All of a descriptor up to `size_max_bytes`. Errors: kInvalidArgument when there is more, kInternal.
 Result<Bytes> read_all(int descriptor, std::size_t size_max_bytes);
-Status write_all(int descriptor, ByteView bytes);
+/// Waits as long as it takes for the reader of a pipe, but not once `stop` is triggered. Errors: kNoSpace, kCancelled, kInternal.
+Status write_all(int descriptor, ByteView bytes, const std::stop_token& stop = {});
 
 /// The passphrase: --passphrase-file, HOLDFAST_PASSPHRASE_FILE, HOLDFAST_PASSPHRASE_COMMAND, HOLDFAST_PASSPHRASE,
 /// BACKUP_ENCRYPTION_PASSWORD, a prompt on a terminal. One line feed at the end is not part of it. `confirm` asks twice at a prompt.
 /// Errors: kInvalidArgument (none given, empty, unreadable).
 Result<SecretBytes> find_passphrase(const std::string& file_option, const Environment& environment, bool confirm,
                                     std::string_view prompt = "passphrase");
-/// A secret from a file (one line), else from an environment variable, else asked for at a terminal.
+/// A secret from a file (one line), else from an environment variable, else asked for at a terminal, where `confirm` asks twice.
 Result<SecretBytes> find_secret(const std::string& file, const Environment& environment, const std::string& variable,
-                                std::string_view prompt);
+                                std::string_view prompt, bool confirm = false);
 
 }  // namespace holdfast

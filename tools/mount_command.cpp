@@ -18,6 +18,7 @@
 #include "core/base/log.h"
 #include "fs/fuse_session.h"
 #include "tools/compose.h"
+#include "tools/json_output.h"
 #include "tools/owner_socket.h"
 #include "tools/session.h"
 #include "tools/units.h"
@@ -39,19 +40,21 @@ void notify_systemd([[maybe_unused]] const char* state) {
 #endif
 }
 
-/// Tells the waiting parent how the start went: one byte of exit code, then a message.
+/// Tells the waiting parent how the start went: nothing more than a zero byte, or a one, the error's code and its message.
 class StartReport {
  public:
   explicit StartReport(int pipe) : pipe_(pipe) {}
-  void send(int code, const std::string& message) {
+  void succeeded() { send(std::string(1, '\0')); }
+  void failed(const Error& error) { send(std::string{'\1', static_cast<char>(error.code())} + error.message()); }
+
+ private:
+  void send(const std::string& text) {
     if (pipe_ < 0) return;
-    std::string text(1, static_cast<char>(code));
-    (void)write_all(pipe_, as_bytes(text + message)).has_value();
+    (void)write_all(pipe_, as_bytes(text)).has_value();
     ::close(pipe_);
     pipe_ = -1;
   }
 
- private:
   int pipe_;
 };
 
@@ -97,7 +100,13 @@ Status Mounted::start(const SecretBytes& passphrase) {
   mount.state_directory = config_.state_directory;
   mount.fsname = request_.fsname;
   mount.allow_other = request_.allow_other;
-  mount.rmdir_forget = request_.rmdir_forget;
+  mount.read_only = request_.read_only;
+  mount.read_timeout = request_.read_timeout;
+  mount.other_folders.push_back(config_.cache_directory);
+  for (const NetworkConfig& network : config_.networks) {
+    if (network.type == "local") mount.other_folders.push_back(network.values.at("path"));
+  }
+  mount.status_json = [this] { return json_text(status_json(config_, {directory_}, repository_->status())); };
   mount.writeback_cache = request_.writeback_cache;
   mount.uid = ::geteuid();
   mount.gid = ::getegid();
@@ -192,7 +201,7 @@ void log_to_syslog() {
 }
 
 /// A background mount also keeps its log beside the state, where `status` can point at it without a syslog.
-void log_to_file(const std::string& path) {
+void log_to_file(const std::string& path, LogLevel lowest) {
   const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   if (file < 0) {
     log_to_syslog();
@@ -205,7 +214,7 @@ void log_to_file(const std::string& path) {
                                  kNames.at(static_cast<std::size_t>(level)) + " " + std::string(message) + "\n";
         (void)write_all(file, as_bytes(line)).has_value();
       },
-      LogLevel::kInfo);
+      lowest);
 }
 
 void detach_from_terminal() {
@@ -225,11 +234,11 @@ Result<int> serve_here(Mounted& mounted, const SecretBytes& passphrase, StartRep
   if (!started) {
     started.keep_first(mounted.stop());
     Error error = std::move(started).error();
-    report.send(static_cast<int>(mount_exit_code(error)), error.message());
+    report.failed(error);
     return error;
   }
   notify_systemd("READY=1");
-  report.send(0, "");
+  report.succeeded();
   HOLDFAST_TRY(mounted.serve());
   notify_systemd("STOPPING=1");
   HOLDFAST_TRY(mounted.stop());
@@ -237,25 +246,19 @@ Result<int> serve_here(Mounted& mounted, const SecretBytes& passphrase, StartRep
 }
 
 /// The parent waits for the child's word.
-Result<int> wait_for_start(int pipe, pid_t child, Io& io) {
+Result<int> wait_for_start(int pipe, pid_t child) {
   HOLDFAST_ASSIGN(const Bytes word, read_all(pipe, 64 * 1024));
   if (word.empty()) {
     int state = 0;
     ::waitpid(child, &state, 0);
     return Error(ErrorCode::kInternal, "the mount process ended before the folder could be used");
   }
-  if (word.front() != 0) io.complain("holdfast: " + std::string(as_text(ByteView(word).subspan(1))) + "\n");
-  return static_cast<int>(word.front());
+  if (word.front() == 0) return 0;
+  if (word.size() < 2) return Error(ErrorCode::kInternal, "the mount process ended before it could say why");
+  return Error(static_cast<ErrorCode>(word[1]), std::string(as_text(ByteView(word).subspan(2))));
 }
 
 }  // namespace
-
-ExitCode mount_exit_code(const Error& error) noexcept {
-  // Here "not found" speaks of the repository itself, and a conflict of another process that owns the state.
-  if (error.code() == ErrorCode::kNotFound) return ExitCode::kNoRepository;
-  if (error.code() == ErrorCode::kConflict) return ExitCode::kOwnerSilent;
-  return exit_code_of(error);
-}
 
 Result<MountRequest> parse_mount_options(const std::vector<std::string>& options) {
   static const std::vector<std::string> kIgnored{"rw",     "auto",    "noauto", "user",   "nouser",  "users",  "dev",     "nodev",  "suid",   "nosuid",
@@ -269,7 +272,13 @@ Result<MountRequest> parse_mount_options(const std::vector<std::string>& options
     if (name == "allow_other") {
       request.allow_other = true;
     } else if (option == "rmdir=forget") {
-      request.rmdir_forget = true;
+      return Error(ErrorCode::kUnsupported, "-o rmdir=forget is not there yet: this version forgets no snapshots");
+    } else if (option == "ro") {
+      request.read_only = true;
+    } else if (name == "read_timeout") {
+      HOLDFAST_ASSIGN(const auto timeout, parse_duration(value));
+      request.read_timeout = std::chrono::duration_cast<std::chrono::seconds>(timeout);
+      if (request.read_timeout < std::chrono::seconds(1)) return Error(ErrorCode::kInvalidArgument, "read_timeout=" + value + " is too short; at least 1s");
     } else if (name == "no_writeback") {
       request.writeback_cache = false;
     } else if (name == "passphrase_file") {
@@ -282,7 +291,7 @@ Result<MountRequest> parse_mount_options(const std::vector<std::string>& options
                std::find(kIgnored.begin(), kIgnored.end(), name) != kIgnored.end()) {
       continue;
     } else {
-      const std::string near = nearest_word(name, {"allow_other", "rmdir=forget", "no_writeback", "passphrase_file", "config", "fsname"});
+      const std::string near = nearest_word(name, {"allow_other", "no_writeback", "passphrase_file", "config", "fsname", "read_timeout"});
       return Error(ErrorCode::kInvalidArgument,
                    "unknown mount option '" + option + "'" + (near.empty() ? "" : "; did you mean '" + near + "'?"));
     }
@@ -310,16 +319,16 @@ Result<int> run_mount(const Invocation& invocation, const Config& config, const 
   if (child < 0) return Error(ErrorCode::kInternal, std::string("starting the mount process: ") + std::strerror(errno));
   if (child > 0) {
     ::close(pipe[1]);
-    Result<int> code = wait_for_start(pipe[0], child, io);
+    Result<int> code = wait_for_start(pipe[0], child);
     ::close(pipe[0]);
     return code;
   }
   ::close(pipe[0]);
   detach_from_terminal();
-  log_to_file(config.state_directory + "/holdfast.log");
+  log_to_file(config.state_directory + "/holdfast.log", invocation.verbose ? LogLevel::kDebug : LogLevel::kInfo);
   const Result<int> code = serve_here(mounted, passphrase, StartReport(pipe[1]));
   if (!code) log_error("the mount on " + directory + " ended: " + code.error().message());
-  ::_exit(code ? *code : static_cast<int>(exit_code_of(code.error())));
+  ::_exit(code ? *code : static_cast<int>(opening_exit_code(code.error())));
 }
 
 }  // namespace holdfast

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
+
 #include "tools/cli.h"
 #include "tools/config.h"
 #include "tools/io.h"
@@ -11,19 +13,17 @@ namespace holdfast {
 /// In the foreground it returns when the folder was unmounted.
 Result<int> run_mount(const Invocation& invocation, const Config& config, const Environment& environment, Io& io);
 
-/// The exit code of a mount that could not start.
-ExitCode mount_exit_code(const Error& error) noexcept;
-
 /// What `-o` options mean to us. Options of mount(8) itself (rw, noauto, _netdev, x-…) are understood and have no effect.
 struct MountRequest {
   bool allow_other = false;
-  bool rmdir_forget = false;
+  bool read_only = false;
   bool writeback_cache = true;
   std::string passphrase_file;
   std::string config_file;
   std::string fsname = "holdfast";
+  std::chrono::seconds read_timeout{120};
 };
-/// Errors: kInvalidArgument, naming the nearest known option.
+/// Errors: kInvalidArgument, naming the nearest known option; kUnsupported for what a later version will have.
 Result<MountRequest> parse_mount_options(const std::vector<std::string>& options);
 
 }  // namespace holdfast

@@ -26,7 +26,9 @@ namespace {
 
 constexpr std::uint32_t kMessageMaxBytes = 4U << 20;
 constexpr std::size_t kClientsMax = 64;
-constexpr int kGreetingSeconds = 10;
+constexpr timeval kGreetingPatience{10, 0};
+constexpr timeval kAcceptancePatience{30, 0};  ///< for an owner that stands still
+constexpr timeval kForever{0, 0};
 
 class Descriptor {
  public:
@@ -55,7 +57,7 @@ Status receive_exact(int socket, MutableByteView out) {
   while (!out.empty()) {
     const ssize_t count = ::recv(socket, out.data(), out.size(), 0);
     if (count < 0 && errno == EINTR) continue;
-    if (count == 0) return Error(ErrorCode::kUnavailable, "the other end closed the socket");
+    if (count == 0 || (count < 0 && errno == ECONNRESET)) return Error(ErrorCode::kUnavailable, "the other end closed the socket");
     if (count < 0) return system_error("reading from the socket");
     out = out.subspan(static_cast<std::size_t>(count));
   }
@@ -150,16 +152,19 @@ struct OwnerServer::State {
   OwnerHandler handler;
   std::stop_source stop;
   std::thread acceptor;
+  std::atomic<bool> closing{false};  ///< no further client is taken
   std::mutex mutex;
+  std::condition_variable idle;
   struct Client {
     std::thread thread;
-    std::atomic<bool> done{false};
+    bool done = false;
   };
   std::list<Client> clients;
+  std::size_t running = 0;  ///< clients that are not done
 
   void accept_loop();
   void serve(Descriptor socket);
-  void reap(bool all);
+  void reap();
 };
 
 OwnerServer::OwnerServer() : state_(std::make_unique<State>()) {}
@@ -188,52 +193,72 @@ Result<std::unique_ptr<OwnerServer>> OwnerServer::start(const std::string& state
 OwnerServer::~OwnerServer() {
   State& state = *state_;
   state.stop.request_stop();
-  if (state.acceptor.joinable()) {
-    const char byte = 0;
-    (void)!::write(state.wake[1], &byte, 1);
-    state.acceptor.join();
-  }
-  state.reap(true);
-  if (state.listener.get() >= 0) ::unlinkat(state.folder.get(), "socket", 0);
+  finish({});
   for (const int end : state.wake) {
     if (end >= 0) ::close(end);
   }
 }
 
-void OwnerServer::State::reap(bool all) {
-  const std::lock_guard lock(mutex);
-  for (auto client = clients.begin(); client != clients.end();) {
-    if (!all && !client->done) {
-      ++client;
-      continue;
-    }
-    client->thread.join();
-    client = clients.erase(client);
+void OwnerServer::wait_idle(const std::stop_token& interrupted) {
+  State& state = *state_;
+  const std::stop_callback on_interruption(interrupted, [&state] { state.stop.request_stop(); });
+  std::unique_lock lock(state.mutex);
+  state.idle.wait(lock, [&state] { return state.running == 0; });
+}
+
+void OwnerServer::finish(const std::stop_token& interrupted) {
+  State& state = *state_;
+  state.closing = true;
+  if (state.acceptor.joinable()) {
+    const char byte = 0;
+    (void)!::write(state.wake[1], &byte, 1);
+    state.acceptor.join();
   }
+  if (state.listener.get() >= 0) {
+    ::unlinkat(state.folder.get(), "socket", 0);
+    state.listener = Descriptor();  // those who wait to be let in see that they must ask anew
+  }
+  wait_idle(interrupted);
+  state.reap();
+}
+
+void OwnerServer::State::reap() {
+  std::list<Client> finished;
+  {
+    const std::lock_guard lock(mutex);
+    for (auto client = clients.begin(); client != clients.end();) {
+      const auto here = client++;
+      if (here->done) finished.splice(finished.end(), clients, here);
+    }
+  }
+  for (Client& client : finished) client.thread.join();
 }
 
 void OwnerServer::State::accept_loop() {
-  while (!stop.stop_requested()) {
+  while (!closing) {
     std::array<pollfd, 2> waits{{{listener.get(), POLLIN, 0}, {wake[0], POLLIN, 0}}};
     if (::poll(waits.data(), waits.size(), -1) < 0 && errno != EINTR) return;
-    if (stop.stop_requested()) return;
+    if (closing) return;
     if ((waits[0].revents & POLLIN) == 0) continue;
     Descriptor socket(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
     if (socket.get() < 0) continue;
-    reap(false);
+    reap();
     const std::lock_guard lock(mutex);
-    if (clients.size() >= kClientsMax) continue;  // dropped: the client says that the owner does not answer
+    if (clients.size() >= kClientsMax) continue;  // dropped: the client asks again
     Client& client = clients.emplace_back();
+    ++running;
     client.thread = std::thread([this, &client, taken = std::move(socket)]() mutable {
       serve(std::move(taken));
+      const std::lock_guard at_end(mutex);
       client.done = true;
+      --running;
+      idle.notify_all();
     });
   }
 }
 
 void OwnerServer::State::serve(Descriptor socket) {
-  const timeval patience{kGreetingSeconds, 0};
-  ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &kGreetingPatience, sizeof kGreetingPatience);
   ucred peer{};
   socklen_t size = sizeof peer;
   if (::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return;
@@ -249,8 +274,9 @@ void OwnerServer::State::serve(Descriptor socket) {
   } catch (const nlohmann::json::exception&) {
     return;
   }
-  const timeval forever{0, 0};
-  ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &forever, sizeof forever);
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &kForever, sizeof kForever);
+  // From here on the command may have effects; a client that was not told so may ask again.
+  if (!send_message(socket.get(), {{"accepted", true}})) return;
 
   std::stop_source gone;
   const std::stop_callback when_server_stops(stop.get_token(), [&gone] { gone.request_stop(); });
@@ -291,6 +317,24 @@ void OwnerServer::State::serve(Descriptor socket) {
   watcher.join();
 }
 
+namespace {
+
+/// Sends the request and returns when the owner took it. Errors: kUnavailable (it closed the socket before: it took nothing), kConflict.
+Status hand_over(int socket, const OwnerRequest& request, const Io& io) {
+  const Error closed(ErrorCode::kUnavailable, "the owner of the repository is just ending");
+  // Sending fails only when the other end is gone.
+  if (!send_descriptors(socket, {io.in, io.out, io.err})) return closed;
+  if (!send_message(socket, {{"arguments", request.arguments}, {"directory", request.directory}, {"environment", request.environment}})) return closed;
+  ::setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &kAcceptancePatience, sizeof kAcceptancePatience);
+  const auto accepted = receive_message(socket);
+  if (!accepted && accepted.error().code() == ErrorCode::kUnavailable) return closed;
+  if (!accepted) return Error(ErrorCode::kConflict, "the owner of the repository does not answer: " + accepted.error().message());
+  ::setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &kForever, sizeof kForever);
+  return ok_status();
+}
+
+}  // namespace
+
 Result<std::optional<int>> ask_owner(const std::string& state_directory, const OwnerRequest& request, const Io& io,
                                      const std::function<Result<int>()>& command_exit) {
   const Descriptor folder(::open(state_directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -300,24 +344,23 @@ Result<std::optional<int>> ask_owner(const std::string& state_directory, const O
   if (socket.get() < 0) return system_error("making a socket");
   if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     if (errno == ENOENT || errno == ECONNREFUSED) return std::optional<int>();
-    if (errno == EACCES) return Error(ErrorCode::kPermissionDenied, "may not speak to the owner of " + state_directory);
+    if (errno == EACCES) return Error(ErrorCode::kInternal, "this user may not speak to the owner of " + state_directory + " (rights of the folder)");
     return system_error("connecting to the owner of " + state_directory);
   }
-  HOLDFAST_TRY(send_descriptors(socket.get(), {io.in, io.out, io.err}));
-  HOLDFAST_TRY(send_message(socket.get(), {{"arguments", request.arguments},
-                                           {"directory", request.directory},
-                                           {"environment", request.environment}}));
+  HOLDFAST_TRY(hand_over(socket.get(), request, io));
   // Interruption closes our sending half; the owner sees it, stops the command and still answers.
   const std::stop_callback on_stop(io.stop, [&socket] { ::shutdown(socket.get(), SHUT_WR); });
   if (command_exit) {
     const Result<int> code = command_exit();
-    HOLDFAST_TRY(send_message(socket.get(), {{"command_exit", code ? *code : 255}}));
+    // An owner that is past listening has its reason, and tells it in the reply.
+    (void)send_message(socket.get(), {{"command_exit", code ? *code : 255}}).has_value();
   }
-  auto reply = receive_message(socket.get());
-  if (!reply) {
-    return Error(ErrorCode::kConflict, "the owner of " + state_directory + " does not answer: " + reply.error().message());
+  const auto reply = receive_message(socket.get());
+  if (!reply || !reply->contains("exit") || !reply->at("exit").is_number_integer()) {
+    return Error(ErrorCode::kConflict, "the owner of " + state_directory + " does not answer: " +
+                                           (reply ? "its reply is not understood" : reply.error().message()));
   }
-  return std::optional<int>(reply->value("exit", 1));
+  return std::optional<int>(reply->at("exit").get<int>());
 }
 
 }  // namespace holdfast

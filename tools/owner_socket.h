@@ -27,8 +27,13 @@ class OwnerServer {
  public:
   /// Listens; an old socket file is replaced (the caller holds the state's lock). Errors: kInternal.
   static Result<std::unique_ptr<OwnerServer>> start(const std::string& state_directory, OwnerHandler handler);
-  /// Stops listening, triggers the stop tokens of running requests and waits for them.
+  /// Triggers the stop tokens of running requests, then as finish().
   ~OwnerServer();
+
+  /// Returns when no request runs; goes on serving. `interrupted` calls the requests off.
+  void wait_idle(const std::stop_token& interrupted);
+  /// Stops listening and waits for the requests that run; `interrupted` calls them off. Who comes too late gets kUnavailable from ask_owner.
+  void finish(const std::stop_token& interrupted);
 
  private:
   OwnerServer();
@@ -36,9 +41,9 @@ class OwnerServer {
   std::unique_ptr<State> state_;
 };
 
-/// Asks the owner of a state folder to run a command; nullopt when nobody listens there. `interrupted`, when triggered, calls the request off.
-/// `command_exit`, when given, is called after the request was sent and its result passed on (see Io::command_exit).
-/// Errors: kConflict (the owner does not answer), kPermissionDenied.
+/// Asks the owner of a state folder to run a command; nullopt when nobody listens there. `io.stop`, when triggered, calls the request off.
+/// `command_exit`, when given, is called after the owner took the request (and the descriptors), and its result passed on (see Io::command_exit).
+/// Errors: kUnavailable (the owner is just ending and took nothing: ask again), kConflict (it does not answer, or ended meanwhile), kInternal (rights, too).
 Result<std::optional<int>> ask_owner(const std::string& state_directory, const OwnerRequest& request, const Io& io,
                                      const std::function<Result<int>()>& command_exit);
 

@@ -44,6 +44,11 @@ Result<SecretBytes> from_command(const std::string& command) {
   const pid_t child = ::fork();
   if (child < 0) return Error(ErrorCode::kInternal, "starting the passphrase command failed");
   if (child == 0) {
+    // We ignore and block signals that the command may count on.
+    sigset_t none;
+    sigemptyset(&none);
+    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    ::signal(SIGPIPE, SIG_DFL);
     ::dup2(pipe_ends[1], 1);
     ::execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
     ::_exit(127);
@@ -84,13 +89,22 @@ Result<SecretBytes> ask(std::string_view prompt) {
   return take_line(std::move(line), "the " + std::string(prompt));
 }
 
+Result<SecretBytes> ask_twice(std::string_view prompt) {
+  HOLDFAST_ASSIGN(SecretBytes first, ask(prompt));
+  HOLDFAST_ASSIGN(const SecretBytes second, ask(std::string(prompt) + " again"));
+  if (as_text(first.view()) != as_text(second.view())) {
+    return Error(ErrorCode::kInvalidArgument, "the two passphrases differ");
+  }
+  return first;
+}
+
 }  // namespace
 
 Result<SecretBytes> find_secret(const std::string& file, const Environment& environment, const std::string& variable,
-                                std::string_view prompt) {
+                                std::string_view prompt, bool confirm) {
   if (!file.empty()) return from_file(file);
   if (const auto value = environment(variable)) return SecretBytes::copy_of(as_bytes(*value));
-  return ask(prompt);
+  return confirm ? ask_twice(prompt) : ask(prompt);
 }
 
 Result<SecretBytes> find_passphrase(const std::string& file_option, const Environment& environment, bool confirm,
@@ -101,13 +115,7 @@ Result<SecretBytes> find_passphrase(const std::string& file_option, const Enviro
   for (const char* variable : {"HOLDFAST_PASSPHRASE", "BACKUP_ENCRYPTION_PASSWORD"}) {
     if (const auto value = environment(variable)) return SecretBytes::copy_of(as_bytes(*value));
   }
-  HOLDFAST_ASSIGN(SecretBytes first, ask(prompt));
-  if (!confirm) return first;
-  HOLDFAST_ASSIGN(const SecretBytes second, ask(std::string(prompt) + " again"));
-  if (as_text(first.view()) != as_text(second.view())) {
-    return Error(ErrorCode::kInvalidArgument, "the two passphrases differ");
-  }
-  return first;
+  return confirm ? ask_twice(prompt) : ask(prompt);
 }
 
 }  // namespace holdfast

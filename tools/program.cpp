@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "core/base/log.h"
 #include "tools/client_commands.h"
 #include "tools/cli.h"
 #include "tools/mount_command.h"
@@ -47,6 +48,7 @@ void watch_interruptions(std::stop_source& source) {
 int run_command(const std::vector<std::string>& arguments, const Invocation& invocation, const Environment& environment, Io& io) {
   io.json = invocation.json;
   io.quiet = invocation.quiet;
+  if (invocation.verbose || invocation.quiet) set_log_sink({}, invocation.verbose ? LogLevel::kDebug : LogLevel::kError);
   if (io.interruption != nullptr && invocation.command != "mount") watch_interruptions(*io.interruption);
   std::string config_file = invocation.config_file;
   if (invocation.command == "mount" && config_file.empty()) {
@@ -66,7 +68,8 @@ int run_command(const std::vector<std::string>& arguments, const Invocation& inv
   const Result<int> code = run_local_command(invocation, *config, environment, io);
   if (code) return *code;
   const int exit = io.fail(code.error());
-  if (invocation.command == "mount") return static_cast<int>(mount_exit_code(code.error()));
+  if (invocation.command == "mount") return static_cast<int>(opening_exit_code(code.error()));
+  if (code.error().code() == ErrorCode::kPermissionDenied && invocation.command != "network test") return static_cast<int>(ExitCode::kIntegrity);
   if (code.error().code() == ErrorCode::kConflict) return static_cast<int>(ExitCode::kOwnerSilent);
   return exit;
 }
@@ -97,7 +100,15 @@ int run_holdfast(const std::vector<std::string>& arguments, const Environment& e
   ::umask(077);
   const Parsed parsed = parse_command_line(arguments);
   if (!parsed.invocation) {
-    (parsed.exit == 0) ? io.print(parsed.text) : io.complain(parsed.text);
+    const auto ours_end = std::find(arguments.begin(), arguments.end(), "--");
+    if (parsed.exit == 0) {
+      io.print(parsed.text);
+    } else if (std::find(arguments.begin(), ours_end, "--json") != ours_end) {
+      io.json = true;
+      (void)io.fail(Error(ErrorCode::kInvalidArgument, parsed.text.substr(0, parsed.text.find_last_not_of('\n') + 1)));
+    } else {
+      io.complain(parsed.text);
+    }
     // Nothing was understood, so the word alone tells that it is PostgreSQL who must not take a mistake for the end of its archive.
     const bool fetch = std::find(arguments.begin(), arguments.end(), "wal-fetch") != arguments.end();
     return fetch && parsed.exit != 0 ? wal_fetch_failure(parsed.exit) : parsed.exit;

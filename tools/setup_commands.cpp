@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 
 #include "core/store/conformance.h"
@@ -57,6 +59,21 @@ Status write_defaults(const Config& config, const std::vector<std::string>& netw
   return written;
 }
 
+/// The recovery code is on this sheet and nowhere else, so a sheet that is not written is no success.
+Status hand_out_sheet(const std::string& sheet, const Config& config, const Io& io) {
+  Status written = write_all(io.out, as_bytes(sheet), io.stop);
+  // Pipes and terminals can't be synced and need not be.
+  if (written && ::fsync(io.out) != 0 && errno != EINVAL && errno != EROFS) {
+    written = Error(ErrorCode::kInternal, std::string("syncing the output: ") + std::strerror(errno));
+  }
+  if (written) return ok_status();
+  const bool shown = ::isatty(io.err) == 1;
+  if (shown) io.complain(sheet);
+  return std::move(written).error().with_context(
+      shown ? "the recovery sheet is not where it should go; keep the one above"
+            : "the recovery sheet could not be written, and its code is stored nowhere: remove " + config.state_directory + " and run init again");
+}
+
 nlohmann::json init_json(const InitResult& result) {
   nlohmann::json heads = nlohmann::json::array();
   for (const auto& head : result.heads) heads.push_back({{"network", head.network}, {"locator", head.locator}});
@@ -106,8 +123,8 @@ Result<int> run_init(const Invocation& invocation, const Config& config_given, c
   HOLDFAST_ASSIGN(const OpenOptions options, make_open_options(config));
   HOLDFAST_ASSIGN(const SecretBytes passphrase, find_passphrase(invocation.passphrase_file, environment, true));
   HOLDFAST_ASSIGN(const InitResult result, Repository::init(options, passphrase.view(), kdf));
+  HOLDFAST_TRY(hand_out_sheet(io.json ? json_text(init_json(result)) : recovery_sheet_text(result, config), config, io));
   if (!invocation.networks.empty()) HOLDFAST_TRY(write_defaults(config, invocation.networks));
-  io.print(io.json ? json_text(init_json(result)) : recovery_sheet_text(result, config));
   return 0;
 }
 

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/xattr.h>
@@ -23,6 +24,7 @@ namespace holdfast {
 namespace {
 
 constexpr std::size_t kReadBytes = 1U << 20;
+constexpr int kLookAtContextMilliseconds = 100;
 /// Numbers stay below 2^47, since a mount that goes on from this tree has 48 bits for them.
 constexpr std::uint64_t kInoMask = (1ULL << 46) - 1;
 constexpr std::size_t kXattrsMaxBytes = 64 * 1024;
@@ -415,8 +417,11 @@ Status TreeBuilder::add_stream(const std::string& name, int descriptor, const st
   Bytes buffer(kReadBytes);
   while (true) {
     HOLDFAST_TRY(check_context(context, state.parts.clock, "reading the stream"));
+    // A writer that says nothing must not keep the thread from seeing a stop.
+    pollfd wait{descriptor, POLLIN, 0};
+    if (::poll(&wait, 1, kLookAtContextMilliseconds) <= 0) continue;
     const ssize_t count = ::read(descriptor, buffer.data(), buffer.size());
-    if (count < 0 && errno == EINTR) continue;
+    if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (count < 0) return file_error("reading", "the stream");
     if (count == 0) break;
     HOLDFAST_TRY(chunks.add(ByteView(buffer).first(static_cast<std::size_t>(count))));

@@ -56,10 +56,13 @@ TEST(MountHelper, FstabLine_BecomesAMountCommand) {
 }
 
 TEST(MountOptions, OptionsOfMount8_AreUnderstood_OthersAreRefused) {
-  const auto request = parse_mount_options({"rw", "_netdev", "x-systemd.automount", "allow_other", "rmdir=forget"});
+  const auto request = parse_mount_options({"rw", "_netdev", "x-systemd.automount", "allow_other", "ro", "read_timeout=5m"});
   ASSERT_TRUE(request);
   EXPECT_TRUE(request->allow_other);
-  EXPECT_TRUE(request->rmdir_forget);
+  EXPECT_TRUE(request->read_only);
+  EXPECT_EQ(request->read_timeout, std::chrono::minutes(5));
+  EXPECT_FALSE(parse_mount_options({"read_timeout=0"}));
+  EXPECT_EQ(parse_mount_options({"rmdir=forget"}).error().code(), ErrorCode::kUnsupported);
   const auto wrong = parse_mount_options({"alow_other"});
   ASSERT_FALSE(wrong);
   EXPECT_NE(wrong.error().message().find("did you mean 'allow_other'"), std::string::npos);

@@ -17,9 +17,11 @@ class Program : public ::testing::Test {
  protected:
   ~Program() override { ::close(null_); }
 
-  int run(const std::vector<std::string>& arguments) {
+  int run(const std::vector<std::string>& arguments) { return run(arguments, null_); }
+  int run(const std::vector<std::string>& arguments, int out) {
     Io io;
-    io.out = io.err = null_;
+    io.out = out;
+    io.err = null_;
     io.directory = folder_.path();
     return run_holdfast(
         arguments,
@@ -52,12 +54,26 @@ TEST_F(Program, OtherCommands_KeepTheirCodes) {
   EXPECT_EQ(run({"list"}), 10);
 }
 
-TEST_F(Program, PushedSegment_IsArchivedOnceItIsStaged_WhateverNetworksSay) {
-  std::ofstream(folder_.path("holdfast.toml")) << "[repository]\nwal_database = \"pg\"\n[network.local]\npath = \"" + folder_.path("network") + "\"\n";
-  environment["HOLDFAST_CONFIG"] = folder_.path("holdfast.toml");
+TEST_F(Program, RecoverySheetThatCannotBeWritten_IsNoSuccess) {
+  const int full = ::open("/dev/full", O_WRONLY | O_CLOEXEC);
+  EXPECT_EQ(run({"init", "--iterations", "100000"}, full), 1);
+  ::close(full);
+}
+
+TEST_F(Program, Run_SealsAsIncomplete_WhenItsCommandFails) {
   ASSERT_EQ(run({"init", "--iterations", "100000"}), 0);
-  std::filesystem::remove_all(folder_.path("network"));
-  std::ofstream(folder_.path("network")) << "no folder";
+  std::ofstream(folder_.path("file")) << "text";
+  EXPECT_EQ(run({"db", "set", "orders", "tags=x"}), 5);  // a mistyped name makes no database
+  ASSERT_EQ(run({"backup", "orders", folder_.path("file"), "--label", "whole"}), 0);
+  EXPECT_EQ(run({"run", "orders", "--", "sh", "-c", "exit 9"}), 9);
+}
+
+TEST_F(Program, PushedSegment_IsArchivedOnceItIsStaged_WhateverNetworksSay) {
+  ASSERT_EQ(run({"init", "--iterations", "100000"}), 0);
+  // From now on there is a second network, which does not answer.
+  std::ofstream(folder_.path("holdfast.toml")) << "[repository]\nwal_database = \"pg\"\nnetworks = [\"local\", \"ipfs\"]\n"
+                                                  "[network.local]\n[network.ipfs]\napi = \"http://127.0.0.1:1\"\n";
+  environment["HOLDFAST_CONFIG"] = folder_.path("holdfast.toml");
   const std::string segment = folder_.path("000000010000000000000001");
   std::ofstream(segment) << "a segment";
   EXPECT_EQ(run({"wal-push", segment}), 0);

@@ -59,6 +59,12 @@ Status check_rights(const Session& session, const Command& command) {
     const auto policy = session.repository.policy(database_of(session));
     const passwd* user = ::getpwuid(session.io.uid);
     if (policy && user != nullptr && !policy->owner.empty() && policy->owner == user->pw_name) return ok_status();
+    // Without a named owner it belongs to whom its folder belongs to: who made it.
+    if (policy && policy->owner.empty()) {
+      const auto live = session.repository.live(database_of(session));
+      const auto root = live ? (*live)->attributes(LiveTree::kRootIno, session.context()) : Result<LiveAttributes>(live.error());
+      if (root && root->uid == session.io.uid) return ok_status();
+    }
   }
   return Error(ErrorCode::kRefused, "user " + std::to_string(session.io.uid) + " may not ask the owner of this repository for '" +
                                         std::string(command.name) + "'; a database's owner is set with: db set DB owner=USER");

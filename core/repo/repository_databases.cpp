@@ -1,9 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <pwd.h>
+
+#include "core/base/log.h"
 #include "core/crypto/sharing_domain.h"
 #include "core/repo/policy_text.h"
 #include "core/repo/repository_impl.h"
 
 namespace holdfast {
+namespace {
+
+struct User {
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+};
+
+/// Nothing for an empty name, or one that this machine does not know: a policy may name a user of another machine.
+std::optional<User> named_user(const std::string& name) {
+  if (name.empty()) return std::nullopt;
+  passwd entry{};
+  passwd* found = nullptr;
+  std::vector<char> text(16 * 1024);
+  if (::getpwnam_r(name.c_str(), &entry, text.data(), text.size(), &found) != 0 || found == nullptr) {
+    log_warning("the owner '" + name + "' of a database is no user of this machine");
+    return std::nullopt;
+  }
+  return User{entry.pw_uid, entry.pw_gid};
+}
+
+}  // namespace
 
 Inode new_root(std::uint32_t uid, std::uint32_t gid, std::uint32_t mode, WallNanos now) {
   Inode root;
@@ -92,6 +116,10 @@ std::vector<std::string> RepositoryImpl::database_names() const {
 Status RepositoryImpl::create_database(const std::string& name, const DatabasePolicy& policy, std::uint32_t uid, std::uint32_t gid) {
   HOLDFAST_TRY(check_database_name(name));
   HOLDFAST_TRY(check_policy(policy));
+  if (const auto owner = named_user(policy.owner)) {
+    uid = owner->uid;
+    gid = owner->gid;
+  }
   if (find(name)) return Error(ErrorCode::kAlreadyExists, "there is a database \"" + name + "\" already");
   DatabaseRecord record{{}, uid, gid, encode_policy(name, policy)};
   HOLDFAST_TRY(options_.random->fill(record.id.mutable_view()));
@@ -114,9 +142,30 @@ Result<DatabasePolicy> RepositoryImpl::policy(const std::string& database) const
   return found->policy;
 }
 
+/// The root of the live tree belongs to the policy's owner, whenever the policy came to name one; its mode follows when the policy's changes, so that a chmod lasts.
+Status RepositoryImpl::apply_to_root(Database& database, const DatabasePolicy& policy) {
+  const CallContext context = CallContext::unbounded();
+  HOLDFAST_ASSIGN(const LiveAttributes root, database.live->attributes(LiveTree::kRootIno, context));
+  SetAttributes changes;
+  if (const auto owner = named_user(policy.owner); owner && owner->uid != root.uid) {
+    changes.uid = owner->uid;
+    changes.gid = owner->gid;
+  }
+  bool other_mode = false;
+  {
+    const std::lock_guard lock(database.mutex);
+    other_mode = database.policy.mode != policy.mode;
+  }
+  if (other_mode) changes.mode = policy.mode;
+  if (!changes.uid && !changes.mode) return ok_status();
+  HOLDFAST_TRY(database.live->set_attributes(LiveTree::kRootIno, changes, context));
+  return database.live->sync();
+}
+
 Status RepositoryImpl::set_policy(const std::string& database, const DatabasePolicy& policy) {
   HOLDFAST_TRY(check_policy(policy));
   HOLDFAST_ASSIGN(const auto found, find(database));
+  HOLDFAST_TRY(apply_to_root(*found, policy));
   {
     const std::lock_guard lock(found->mutex);
     if (found->policy == policy) return ok_status();

@@ -90,6 +90,7 @@ class RepositoryImpl final : public Repository {
   std::vector<DatabasePtr> all_databases() const;
   Result<DatabasePtr> make_database(const DatabaseRecord& record, Inode root, TreeRoot links, std::uint64_t next_ino);
   Status log_policy(const Database& database, const DatabasePolicy& policy);
+  static Status apply_to_root(Database& database, const DatabasePolicy& policy);
   static Bytes record_of(const Database& database);
   friend Result<InitResult> publish_first_head(RepositoryImpl& repository, const CallContext& context);
 

@@ -23,9 +23,8 @@ constexpr ObjectKind kIdentityObject{"HFIDENT1", "repository file"};
 
 Error system_error(std::string_view doing, const std::string& path) {
   const int code = errno;
-  const auto kind = code == EACCES || code == EPERM || code == EROFS ? ErrorCode::kPermissionDenied
-                    : code == ENOSPC || code == EDQUOT               ? ErrorCode::kNoSpace
-                                                                     : ErrorCode::kInternal;
+  // Rights on our own files are no kPermissionDenied: here, that is a signature by the wrong key.
+  const auto kind = code == ENOSPC || code == EDQUOT ? ErrorCode::kNoSpace : ErrorCode::kInternal;
   return Error(kind, std::string(doing) + " " + path + ": " + std::strerror(code));
 }
 
@@ -62,6 +61,13 @@ Result<std::unique_ptr<StateLock>> StateLock::acquire(const StatePaths& paths) {
   std::error_code made;
   std::filesystem::create_directories(std::filesystem::path(paths.root).parent_path(), made);  // mkdir below says what is wrong
   HOLDFAST_TRY(make_folder(paths.root));
+  if (!path_exists(paths.lock())) {
+    // Nobody has used it yet; a folder that somebody made with other rights keeps them.
+    struct stat info {};
+    if (::stat(paths.root.c_str(), &info) != 0) return system_error("looking at", paths.root);
+    const bool for_us_alone = (info.st_mode & 0777U) == 0700U;
+    if (for_us_alone && ::chmod(paths.root.c_str(), 0711) != 0) return system_error("opening to others", paths.root);
+  }
   const int descriptor = ::open(paths.lock().c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (descriptor < 0) return system_error("opening", paths.lock());
   std::unique_ptr<StateLock> lock(new StateLock(descriptor));

@@ -154,6 +154,16 @@ Result<std::shared_ptr<ObjectStore>> make_store(const NetworkConfig& config) {
   return found->second.make(config);
 }
 
+NetworkKeys network_keys(const std::string& type) {
+  const auto found = factories().find(type);
+  if (found == factories().end()) return {};
+  NetworkKeys keys{found->second.values, found->second.lists};
+  for (const std::string& key : common_values()) {
+    if (key != "type") keys.values.push_back(key);
+  }
+  return keys;
+}
+
 std::vector<std::string> network_types() {
   std::vector<std::string> types;
   for (const auto& [name, factory] : factories()) types.push_back(name);

@@ -27,4 +27,11 @@ Result<std::shared_ptr<ObjectStore>> make_store(const NetworkConfig& config);
 /// The known types, sorted.
 std::vector<std::string> network_types();
 
+/// The keys that a network of `type` takes (besides `type` itself), with one value and with a list of them; none for an unknown type.
+struct NetworkKeys {
+  std::vector<std::string> values;
+  std::vector<std::string> lists;
+};
+NetworkKeys network_keys(const std::string& type);
+
 }  // namespace holdfast

@@ -75,8 +75,11 @@ Result<OpenOptions> make_open_options(const Config& config) {
   OpenOptions options;
   options.state_directory = config.state_directory;
   HOLDFAST_ASSIGN(options.networks, make_networks(config));
-  options.open_stores = [config](ByteView index_key, ByteView view_key) {
-    return open_local_stores(config, index_key, view_key);
+  options.open_stores = [config](ByteView index_key, ByteView view_key) -> Result<LocalStores> {
+    Result<LocalStores> stores = open_local_stores(config, index_key, view_key);
+    // In opening a repository, kPermissionDenied is a signature by the wrong key; these are rights on files.
+    if (!stores && stores.error().code() == ErrorCode::kPermissionDenied) return Error(ErrorCode::kInternal, stores.error().message());
+    return stores;
   };
   options.clock = &system_clock();
   options.random = &system_random();
@@ -84,6 +87,7 @@ Result<OpenOptions> make_open_options(const Config& config) {
   options.staging_wait = config.staging_wait;
   options.default_networks = config.default_networks;
   options.configured_databases = config.databases;
+  options.default_schedule = config.default_schedule;
   options.host = host_name();
   return options;
 }

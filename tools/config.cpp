@@ -12,6 +12,7 @@
 // The header-only parser; exceptions are its way to report, and they end in parse_file below.
 #include <toml++/toml.h>
 
+#include "core/repo/cron.h"
 #include "tools/units.h"
 
 namespace holdfast {
@@ -48,41 +49,51 @@ Result<std::string> scalar_text(const Place& place, const std::string& key, cons
   return Error(ErrorCode::kInvalidArgument, place.text() + " " + key + " has a value of a kind that is not taken");
 }
 
-Status read_repository(const Place& place, const toml::table& table, Config& config) {
-  for (const auto& [key, node] : table) {
-    const std::string name(key.str());
-    HOLDFAST_ASSIGN(const std::string text, scalar_text(place, name, node));
-    if (name == "state") {
-      config.state_directory = text;
-    } else if (name == "staging_size") {
-      HOLDFAST_ASSIGN(config.staging_size_bytes, parse_size(text));
-    } else if (name == "staging_wait") {
-      HOLDFAST_ASSIGN(const auto wait, parse_duration(text));
-      config.staging_wait = std::chrono::duration_cast<std::chrono::seconds>(wait);
-    } else if (name == "networks") {
-      std::istringstream list(text);
-      config.default_networks.clear();
-      for (std::string item; std::getline(list, item, ',');) config.default_networks.push_back(item);
-    } else if (name == "wal_database") {
-      config.wal_database = text;
-    } else {
-      return unknown_key(place, name, {"state", "staging_size", "staging_wait", "networks", "wal_database"});
-    }
+const std::vector<std::string> kRepositoryKeys{"state", "staging_size", "staging_wait", "networks", "wal_database"};
+const std::vector<std::string> kCacheKeys{"path", "size"};
+
+std::vector<std::string> split_at_commas(const std::string& text) {
+  std::vector<std::string> items;
+  std::istringstream list(text);
+  for (std::string item; std::getline(list, item, ',');) items.push_back(item);
+  return items;
+}
+
+/// `name` is one of kRepositoryKeys.
+Status set_repository_key(const std::string& name, const std::string& text, Config& config) {
+  if (name == "state") {
+    config.state_directory = text;
+  } else if (name == "staging_size") {
+    HOLDFAST_ASSIGN(config.staging_size_bytes, parse_size(text));
+  } else if (name == "staging_wait") {
+    HOLDFAST_ASSIGN(const auto wait, parse_duration(text));
+    config.staging_wait = std::chrono::duration_cast<std::chrono::seconds>(wait);
+  } else if (name == "networks") {
+    config.default_networks = split_at_commas(text);
+  } else {
+    config.wal_database = text;
   }
   return ok_status();
 }
 
-Status read_cache(const Place& place, const toml::table& table, Config& config) {
+/// `name` is one of kCacheKeys.
+Status set_cache_key(const std::string& name, const std::string& text, Config& config) {
+  if (name == "path") {
+    config.cache_directory = text;
+  } else {
+    HOLDFAST_ASSIGN(config.cache_size_bytes, parse_size(text));
+  }
+  return ok_status();
+}
+
+/// A section whose keys are known here.
+template <typename Set>
+Status read_keys(const Place& place, const toml::table& table, const std::vector<std::string>& known, const Set& set) {
   for (const auto& [key, node] : table) {
     const std::string name(key.str());
     HOLDFAST_ASSIGN(const std::string text, scalar_text(place, name, node));
-    if (name == "path") {
-      config.cache_directory = text;
-    } else if (name == "size") {
-      HOLDFAST_ASSIGN(config.cache_size_bytes, parse_size(text));
-    } else {
-      return unknown_key(place, name, {"path", "size"});
-    }
+    if (std::find(known.begin(), known.end(), name) == known.end()) return unknown_key(place, name, known);
+    HOLDFAST_TRY(set(name, text));
   }
   return ok_status();
 }
@@ -153,9 +164,11 @@ Status read_document(const std::string& file, const toml::table& document, Confi
         return read_database(at, which, inner, config);
       }));
     } else if (name == "repository" && table != nullptr) {
-      HOLDFAST_TRY(read_repository(place, *table, config));
+      HOLDFAST_TRY(read_keys(place, *table, kRepositoryKeys,
+                             [&](const std::string& which, const std::string& text) { return set_repository_key(which, text, config); }));
     } else if (name == "cache" && table != nullptr) {
-      HOLDFAST_TRY(read_cache(place, *table, config));
+      HOLDFAST_TRY(read_keys(place, *table, kCacheKeys,
+                             [&](const std::string& which, const std::string& text) { return set_cache_key(which, text, config); }));
     } else {
       return unknown_key({file, ""}, name, {"repository", "cache", "network", "database"});
     }
@@ -206,25 +219,76 @@ NetworkConfig& network_called(Config& config, const std::string& name) {
   return config.networks.back();
 }
 
+/// HOLDFAST_<SECTION>_<KEY>: upper case, with "_" for all that is neither letter nor digit.
+std::string variable_of(const std::string& section, const std::string& key) {
+  std::string name = "HOLDFAST_" + section + "_" + key;
+  for (char& letter : name) {
+    const bool lower = letter >= 'a' && letter <= 'z';
+    const bool kept = (letter >= 'A' && letter <= 'Z') || (letter >= '0' && letter <= '9');
+    if (lower) letter = static_cast<char>(letter - 'a' + 'A');
+    if (!lower && !kept) letter = '_';
+  }
+  return name;
+}
+
+template <typename Set>
+Status apply_variables(const Environment& environment, const std::string& section, const std::vector<std::string>& keys, const Set& set) {
+  for (const std::string& key : keys) {
+    const std::string name = variable_of(section, key);
+    const auto value = environment(name);
+    if (!value) continue;
+    const Status done = set(key, *value);
+    if (!done) return Error(done.error()).with_context("the environment variable " + name);
+  }
+  return ok_status();
+}
+
+/// Networks of the file, and of each known type under its own name.
+Status apply_network_variables(const Environment& environment, Config& config) {
+  std::vector<std::string> names = network_types();
+  for (const NetworkConfig& network : config.networks) {
+    if (std::find(names.begin(), names.end(), network.name) == names.end()) names.push_back(network.name);
+  }
+  for (const std::string& name : names) {
+    const std::string section = "network_" + name;
+    HOLDFAST_TRY(apply_variables(environment, section, {"type"}, [&](const std::string&, const std::string& value) {
+      network_called(config, name).type = value;
+      return ok_status();
+    }));
+    const auto known = std::find_if(config.networks.begin(), config.networks.end(), [&](const NetworkConfig& network) { return network.name == name; });
+    const NetworkKeys keys = network_keys(known == config.networks.end() ? name : known->type);
+    HOLDFAST_TRY(apply_variables(environment, section, keys.values, [&](const std::string& key, const std::string& value) {
+      network_called(config, name).values[key] = value;
+      return ok_status();
+    }));
+    HOLDFAST_TRY(apply_variables(environment, section, keys.lists, [&](const std::string& key, const std::string& value) {
+      network_called(config, name).lists[key] = split_at_commas(value);
+      return ok_status();
+    }));
+  }
+  return ok_status();
+}
+
 Status apply_environment(const Environment& environment, Config& config) {
-  if (const auto value = environment("HOLDFAST_REPOSITORY_STAGING_SIZE")) {
-    HOLDFAST_ASSIGN(config.staging_size_bytes, parse_size(*value));
-  }
-  if (const auto value = environment("HOLDFAST_REPOSITORY_STAGING_WAIT")) {
-    HOLDFAST_ASSIGN(const auto wait, parse_duration(*value));
-    config.staging_wait = std::chrono::duration_cast<std::chrono::seconds>(wait);
-  }
-  if (const auto value = environment("HOLDFAST_CACHE_SIZE")) {
-    HOLDFAST_ASSIGN(config.cache_size_bytes, parse_size(*value));
+  HOLDFAST_TRY(apply_variables(environment, "repository", kRepositoryKeys,
+                               [&](const std::string& key, const std::string& value) { return set_repository_key(key, value, config); }));
+  HOLDFAST_TRY(apply_variables(environment, "cache", kCacheKeys,
+                               [&](const std::string& key, const std::string& value) { return set_cache_key(key, value, config); }));
+  HOLDFAST_TRY(apply_network_variables(environment, config));
+  for (auto& [name, policy] : config.databases) {
+    std::vector<std::string> keys;
+    for (const auto& [key, value] : policy_fields(policy)) keys.push_back(key);
+    HOLDFAST_TRY(apply_variables(environment, "database_" + name, keys,
+                                 [&policy = policy](const std::string& key, const std::string& value) { return set_policy_key(policy, key, value); }));
   }
   if (const auto value = environment("HOLDFAST_STATE")) config.state_directory = *value;
   if (const auto value = environment("HOLDFAST_CACHE")) config.cache_directory = *value;
   if (const auto value = environment("HOLDFAST_WAL_DATABASE")) config.wal_database = *value;
   if (const auto value = environment("IPFS_API_URL")) network_called(config, "ipfs").values["api"] = *value;
   if (const auto schedule = environment("BACKUP_SCHEDULE")) {
-    for (auto& [name, policy] : config.databases) {
-      if (policy.schedule.empty()) policy.schedule = *schedule;
-    }
+    const auto understood = CronSchedule::parse(*schedule);
+    if (!understood) return Error(understood.error()).with_context("the environment variable BACKUP_SCHEDULE");
+    config.default_schedule = *schedule;
   }
   return ok_status();
 }

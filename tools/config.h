@@ -23,6 +23,7 @@ struct Config {
   std::vector<std::string> default_networks;  ///< of databases whose policy names none
   std::vector<NetworkConfig> networks;        ///< in the order in which new databases prefer them
   std::map<std::string, DatabasePolicy> databases;
+  std::string default_schedule;  ///< of databases whose policy has none
   std::string wal_database;  ///< where wal-push puts segments
 };
 
@@ -31,7 +32,8 @@ using Environment = std::function<std::optional<std::string>(const std::string& 
 Environment process_environment();
 
 /// Reads the configuration: `file_option` (may be empty), else $HOLDFAST_CONFIG, else the user's, else the machine's file; none is fine.
-/// Environment variables go over the file. Errors: kInvalidArgument, naming file, key and the nearest known key; kNotFound for a named file that is absent.
+/// Environment variables go over the file: HOLDFAST_<SECTION>_<KEY> (HOLDFAST_REPOSITORY_STAGING_SIZE, HOLDFAST_NETWORK_IPFS_API) for every key of
+/// [repository], [cache], networks and those databases that the file has a section for, and the names that people have already. Errors: kInvalidArgument, naming file, key and the nearest known key; kNotFound for a named file that is absent.
 Result<Config> load_config(const std::string& file_option, const Environment& environment);
 
 /// Sets one policy key from text, as in `db set DB KEY=VALUE`. Errors: kInvalidArgument.

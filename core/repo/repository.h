@@ -28,7 +28,7 @@ struct DatabasePolicy {
   std::chrono::seconds max_age{26 * 3600};
   std::string schedule;                    ///< cron; empty: none
   std::vector<std::string> tags;
-  std::string owner;                       ///< of live/NAME and its snapshots; empty: who made it
+  std::string owner;                       ///< user whom live/NAME and its snapshots belong to; empty: who made it
   std::uint32_t mode = 0700;
   ChunkSizes chunk_sizes;
   int zstd_level = 1;
@@ -116,6 +116,7 @@ struct OpenOptions {
   std::chrono::seconds staging_wait{600};  ///< how long full staging holds a writer back before it gets kNoSpace
   std::vector<std::string> default_networks;
   std::map<std::string, DatabasePolicy> configured_databases;
+  std::string default_schedule;  ///< cron; of databases whose policy has none
   std::string host;  ///< name of this machine in certificates and snapshot records
 };
 

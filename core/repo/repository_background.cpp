@@ -32,8 +32,8 @@ std::optional<RepositoryImpl::DueSeal> RepositoryImpl::due_seal(Database& databa
   if (policy.strategy == "realtime") {
     return stats.changed_since_seal && now - stats.last_change >= 1s && now - database.sealed_at >= kRealtimeRpo ? std::optional(DueSeal{}) : std::nullopt;
   }
-  if (!policy.schedule.empty()) {
-    const auto schedule = CronSchedule::parse(policy.schedule);
+  if (const std::string& cron = policy.schedule.empty() ? options_.default_schedule : policy.schedule; !cron.empty()) {
+    const auto schedule = CronSchedule::parse(cron);
     const auto next = schedule ? schedule->next(database.last_scheduled) : std::nullopt;
     if (next && *next <= wall) {
       if (database.waiting_since == MonoTime{}) database.waiting_since = now;

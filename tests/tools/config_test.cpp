@@ -91,6 +91,34 @@ TEST_F(ConfigFile, Environment_GoesOverTheFile) {
   EXPECT_EQ(config->networks.front().values.at("api"), "http://127.0.0.1:5009");
 }
 
+TEST_F(ConfigFile, EveryKey_MayComeFromTheEnvironment) {
+  const auto config = load("[repository]\nstate = \"/s\"\n[network.far-away]\ntype = \"local\"\n[database.big-orders]\nmode = \"0750\"\n",
+                           {{"HOLDFAST_REPOSITORY_STAGING_SIZE", "3GiB"},
+                            {"HOLDFAST_REPOSITORY_NETWORKS", "far-away,ipfs"},
+                            {"HOLDFAST_REPOSITORY_WAL_DATABASE", "pg"},
+                            {"HOLDFAST_CACHE_PATH", "/c"},
+                            {"HOLDFAST_NETWORK_FAR_AWAY_PATH", "/n"},
+                            {"HOLDFAST_NETWORK_IPFS_GATEWAYS", "http://a,http://b"},
+                            {"HOLDFAST_DATABASE_BIG_ORDERS_SEAL_AFTER_IDLE", "5m"},
+                            {"BACKUP_SCHEDULE", "0 6 * * *"}});
+  ASSERT_TRUE(config) << config.error().message();
+  EXPECT_EQ(config->staging_size_bytes, 3ULL << 30);
+  EXPECT_EQ(config->default_networks, (std::vector<std::string>{"far-away", "ipfs"}));
+  EXPECT_EQ(config->wal_database, "pg");
+  EXPECT_EQ(config->cache_directory, "/c");
+  EXPECT_EQ(config->networks.front().values.at("path"), "/n");
+  EXPECT_EQ(config->networks.back().lists.at("gateways"), (std::vector<std::string>{"http://a", "http://b"}));
+  EXPECT_EQ(config->databases.at("big-orders").seal_after_idle, std::chrono::minutes(5));
+  EXPECT_EQ(config->databases.at("big-orders").mode, 0750U);
+  EXPECT_EQ(config->default_schedule, "0 6 * * *");
+}
+
+TEST_F(ConfigFile, BadVariables_AreNamed) {
+  const auto config = load("[repository]\nstate = \"/s\"\n", {{"HOLDFAST_CACHE_SIZE", "many"}});
+  ASSERT_FALSE(config);
+  EXPECT_NE(config.error().message().find("HOLDFAST_CACHE_SIZE"), std::string::npos);
+}
+
 TEST_F(ConfigFile, NoNetwork_MeansTheEmbeddedOne) {
   const auto config = load("[repository]\nstate = \"/s\"\n");
   ASSERT_TRUE(config);

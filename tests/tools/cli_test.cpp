@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <regex>
+
+#include "tests/support/source_folder.h"
 #include "tools/mount_command.h"
 #include "tools/program.h"
 #include "tools/session.h"
@@ -48,6 +52,22 @@ TEST(CommandLine, Mistakes_AreUsageErrors) {
     EXPECT_FALSE(parsed.text.empty());
   }
   EXPECT_EQ(parse_command_line({"--help"}).exit, 0);
+}
+
+std::string text_of(const std::string& path) {
+  std::ifstream file(testing::source_folder() + "/" + path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+TEST(CommandNames, AreAllInTheManualAndTheCompletions) {
+  const std::string manual = std::regex_replace(text_of("packaging/man/holdfast.1"), std::regex("\\\\-"), "-");
+  const std::string completions = text_of("packaging/completions/holdfast");
+  ASSERT_FALSE(command_names().empty());
+  for (const std::string& name : command_names()) {
+    // In bold at the head of a paragraph; and among the words that bash offers.
+    EXPECT_TRUE(std::regex_search(manual, std::regex("\n\\.(B|BR) ([^\n]*[ ,\"])?" + name + "([ \"][^\n]*)?\n"))) << name;
+    EXPECT_TRUE(std::regex_search(completions, std::regex("local commands='([^']* )?" + name + "( [^']*)?'"))) << name;
+  }
 }
 
 TEST(MountHelper, FstabLine_BecomesAMountCommand) {

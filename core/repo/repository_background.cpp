@@ -256,7 +256,8 @@ Status RepositoryImpl::finish_rebuild(const std::stop_token& stop) {
 void RepositoryImpl::learn_references(const std::stop_token& stop) {
   CallContext context;
   context.stop = stop;
-  for (const auto& [name, indices] : list()->by_database) {
+  const auto names = list();
+  for (const auto& [name, indices] : names->by_database) {
     const auto current = list();
     const auto found = current->by_database.find(name);
     if (found == current->by_database.end() || found->second.empty()) continue;

@@ -126,7 +126,8 @@ Result<VerifyReport> RepositoryImpl::verify(const std::vector<SnapshotId>& ids, 
                                             const std::function<void(std::uint64_t, std::uint64_t)>& progress, const CallContext& context) {
   std::vector<SnapshotId> wanted = ids;
   if (wanted.empty()) {
-    for (const auto& info : list()->all) wanted.push_back(info.id);
+    const auto current = list();
+    for (const auto& info : current->all) wanted.push_back(info.id);
   }
   Verifier verifier({*stage_, *stores_.index, catalog_->view(), *options_.networks, *rebuilding_source_, *rebuilder_, *rules_, *options_.clock, *options_.random});
   VerifyReport report;

@@ -48,7 +48,8 @@ Status RepositoryImpl::check_label(const Database& database, const std::string& 
 /// Snapshots of a database never share a moment, so that time alone orders them.
 WallNanos RepositoryImpl::next_time(const DatabaseId& id) const {
   WallNanos newest = std::numeric_limits<WallNanos>::min();
-  for (const auto& info : list()->all) {
+  const auto current = list();
+  for (const auto& info : current->all) {
     if (info.database_id == id) newest = std::max(newest, info.time);
   }
   return newest == std::numeric_limits<WallNanos>::min() ? options_.clock->wall_now() : std::max(options_.clock->wall_now(), newest + 1);

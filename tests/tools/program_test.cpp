@@ -103,6 +103,7 @@ TEST_F(Program, NetworkThatMissed_Is3WhereTheQuorumHolds_AndCheckAsksForASafeOne
   EXPECT_EQ(run({"backup", "db", folder_.path("file"), "--wait", "safe"}), 3);
   EXPECT_EQ(run({"check", "db"}), 0);
   shut("b");
+  std::ofstream(folder_.path("file")) << "content that was never stored";
   EXPECT_EQ(run({"backup", "new", folder_.path("file"), "--wait", "safe", "--timeout", "1s"}), 8);
   EXPECT_EQ(run({"check", "new"}), 1);  // none is safe
 }

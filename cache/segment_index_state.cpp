@@ -126,7 +126,8 @@ Status SegmentIndex::State::commit(std::uint64_t new_position) {
   const std::lock_guard lock(manifest_mutex_);
   HOLDFAST_TRY(usable());
   bool synced = false;
-  for (const auto& segment : *view().segments) {
+  const View all = view();
+  for (const auto& segment : *all.segments) {
     if (segment->durable) continue;
     HOLDFAST_TRY(segment->make_durable(folder));
     segment->durable = true;
@@ -142,7 +143,8 @@ Status SegmentIndex::State::write_manifest(std::uint64_t new_position) {
   IndexManifest manifest;
   manifest.position = new_position;
   manifest.next_segment = next_segment_;
-  for (const auto& segment : *view().segments) {
+  const View all = view();  // kept: a flush may put another in its place meanwhile
+  for (const auto& segment : *all.segments) {
     // What is not durable came after the position: the journal gives it again.
     if (segment->durable) manifest.segments.push_back({segment->number, segment->by_id->count(), segment->by_fp->count()});
   }

@@ -90,6 +90,7 @@ Result<SealResult> RepositoryImpl::seal_locked(Database& database, const SealOpt
   // Half a dump is in no condition to be latest; a recovery point of a database that is always open is what realtime is for.
   if (!is_realtime && tree.open_writers > 0) {
     tree.completeness = Completeness::kIncomplete;
+    std::erase_if(tree.incomplete_paths, [&](const std::string& path) { return std::find(tree.open_paths.begin(), tree.open_paths.end(), path) != tree.open_paths.end(); });
     tree.incomplete_paths.insert(tree.incomplete_paths.begin(), tree.open_paths.begin(), tree.open_paths.end());
   }
   judge_folders(database, tree, context);

@@ -37,7 +37,8 @@ struct World {
 TEST(Seal, FileStillOpenForWriting_IsIncompleteUntilItIsClosed) {
   World world;
   write_file(world.repository(), "orders", "whole.sql", as_bytes("select 1;"));
-  auto dump = open_new(world.repository(), "orders.sql");
+  auto dump = open_new(world.repository(), "orders.sql");  // empty, as named: incomplete in two ways, and named once
+  EXPECT_EQ(seal(world.repository(), "orders").snapshot.incomplete_paths, std::vector<std::string>{"orders.sql"});
   ASSERT_TRUE(dump->write(0, SeededRandom(1).bytes(50'000), CallContext::unbounded()).has_value());
   ASSERT_TRUE(dump->sync(CallContext::unbounded()).has_value());  // flushed is not closed
   const auto early = seal(world.repository(), "orders").snapshot;

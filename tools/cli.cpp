@@ -61,7 +61,7 @@ void Commands::define_repository() {
     command->add_option("--root", to_.root_fingerprint, "root fingerprint, from the recovery sheet");
     command->add_option("--repository", to_.repository, "repository id, from the recovery sheet");
   }
-  recover->add_option("--db", to_.database, "make this database readable first");
+  recover->add_option("--db", to_.database, "take over this database alone; snapshots of all can be read either way");
 
   auto* change = add("change-passphrase", "wrap the keys anew; data stays as it is", "holdfast change-passphrase");
   auto* key = app_.add_subcommand("key", "keys of the repository");

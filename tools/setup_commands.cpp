@@ -143,6 +143,7 @@ Result<int> run_recover(const Invocation& invocation, const Config& config, cons
   what.root_fingerprint = invocation.root_fingerprint;
   what.repository = invocation.repository;
   what.connect = connect;
+  what.database = invocation.database;
   HOLDFAST_ASSIGN(const std::unique_ptr<Repository> repository, Repository::recover(options, what, passphrase.view(), code));
   const std::vector<SnapshotInfo> snapshots = repository->snapshots();
   const InitResult sheet = repository->recovery_sheet();

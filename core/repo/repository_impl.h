@@ -77,7 +77,7 @@ class RepositoryImpl final : public Repository {
   Status take_configuration();
   Status take_over();
   Status read_catalog(ObjectStore& store);
-  Status take_over_database(const DatabaseRow& row);
+  Status take_over_database(const DatabaseRow& row, const std::string& only);
   Status adopt_packs(bool everything);
   Status adopt_locked(bool everything);
   void start_background();

@@ -11,11 +11,13 @@ namespace {
 constexpr auto kReadTimeout = std::chrono::seconds(600);
 constexpr auto kClaimTimeout = std::chrono::seconds(300);
 
-/// What `<state>/takeover` says: "recover NETWORK" or "connect NETWORK".
+/// What `<state>/takeover` says: "recover NETWORK" or "connect NETWORK", and on a second line the one database that is taken over, where one was named.
 constexpr std::string_view kRecoverWord = "recover ";
 constexpr std::string_view kConnectWord = "connect ";
 
-std::string order_of(const Repository::RecoverOptions& what) { return std::string(what.connect ? kConnectWord : kRecoverWord) + what.network; }
+std::string order_of(const Repository::RecoverOptions& what) {
+  return std::string(what.connect ? kConnectWord : kRecoverWord) + what.network + (what.database.empty() ? "" : "\n" + what.database);
+}
 
 /// A recovery whose catalog could not be read yet goes on, maybe from another network.
 Status resume(const StatePaths& paths, const Repository::RecoverOptions& what) {
@@ -138,14 +140,22 @@ Result<std::unique_ptr<Repository>> Repository::recover(const OpenOptions& optio
 Status RepositoryImpl::take_over() {
   const auto order = read_whole_file(paths_.takeover());
   if (!order) return order.error().code() == ErrorCode::kNotFound ? ok_status() : Status(order.error());
-  const std::string text(as_text(*order));
+  std::string text(as_text(*order));
+  std::string database;
+  if (const auto end = text.find('\n'); end != std::string::npos) {
+    database = text.substr(end + 1);
+    text.resize(end);
+  }
   const bool is_recovery = text.starts_with(kRecoverWord);
   const std::string network = text.substr(is_recovery ? kRecoverWord.size() : kConnectWord.size());
   const auto store = options_.networks->find(network);
   if (store == nullptr) return Error(ErrorCode::kNotFound, "this repository is being recovered from network \"" + network + "\", which the configuration lacks");
   HOLDFAST_TRY(read_catalog(*store));
   if (is_recovery) {
-    for (const auto& row : catalog_->view().databases()) HOLDFAST_TRY(take_over_database(row));
+    for (const auto& row : catalog_->view().databases()) HOLDFAST_TRY(take_over_database(row, database));
+    if (!database.empty() && !find(database)) {
+      return Error(ErrorCode::kNotFound, "the catalog on " + network + " has no database \"" + database + "\": run recover again with another one, or none");
+    }
     // One commit, so that a database is here with its tree or not at all.
     HOLDFAST_TRY(checkpoint());
   }
@@ -172,12 +182,13 @@ Status RepositoryImpl::read_catalog(ObjectStore& store) {
   return ok_status();
 }
 
-Status RepositoryImpl::take_over_database(const DatabaseRow& row) {
+Status RepositoryImpl::take_over_database(const DatabaseRow& row, const std::string& only) {
   const auto named = decode_policy(row.toml);
   if (!named) {
     log_warning("database " + row.id.hex() + " is not taken over: " + named.error().message());
     return ok_status();
   }
+  if (!only.empty() && named->name != only) return ok_status();
   if (find(named->name)) return ok_status();  // two writers' databases of one name: the first one goes on
   DatabaseRecord record{row.id, ::getuid(), ::getgid(), row.toml};
   Inode root = new_root(record.uid, record.gid, named->policy.mode, options_.clock->wall_now());

@@ -162,6 +162,27 @@ TEST(Recover, WhatOneNetworkCantRead_ComesFromAnother) {
   EXPECT_EQ(read_file(**recovered, backup.first_id, "a.sql").value(), backup.first);
 }
 
+TEST(Recover, OneDatabase_IsTakenOverAloneAndAllSnapshotsAreThere) {
+  const auto networks = two_sites();
+  Backup backup;
+  {
+    Machine lost(networks);
+    backup = back_up(lost);
+    ASSERT_TRUE(lost.repository().create_database("invoices", {}, 0, 0).has_value());
+    write_file(lost.repository(), "invoices", "c", backup.first);
+    seal(lost.repository(), "invoices");
+    ASSERT_TRUE(lost.repository().settle(true, testing::patient()).has_value());
+  }
+  Machine machine(networks, "db2");
+  const auto wrong = machine.recover(backup.sheet, "alpha", false, "order");
+  ASSERT_FALSE(wrong.has_value());
+  EXPECT_EQ(wrong.error().code(), ErrorCode::kNotFound);
+  const auto recovered = machine.recover(backup.sheet, "alpha", false, "invoices");
+  ASSERT_TRUE(recovered.has_value()) << recovered.error().message();
+  EXPECT_EQ((*recovered)->database_names(), std::vector<std::string>{"invoices"});
+  EXPECT_EQ((*recovered)->snapshots("orders").size(), 2U);
+}
+
 TEST(Recover, LostKeyTable_HidesNoLog) {
   const auto networks = two_sites();
   Backup backup;
@@ -433,7 +454,8 @@ TEST(Publisher, NetworkThatLostTheCatalog_GetsItAgain) {
   machine.close();
   // alpha loses the objects, beta all of it.
   const auto alpha = networks->find("alpha");
-  for (const auto& meta : own_head(*alpha, backup.sheet.repository)->metas) {
+  const Head head = own_head(*alpha, backup.sheet.repository).value();
+  for (const auto& meta : head.metas) {
     ASSERT_TRUE(alpha->remove({meta.locator, meta.size_bytes}, CallContext::unbounded()).has_value());
   }
   const auto renewed = std::make_shared<NetworkSet>(std::vector<std::shared_ptr<ObjectStore>>{alpha, testing::memory_network("beta", "dc2")});

@@ -66,12 +66,13 @@ class Machine {
     if (opened) repository_ = std::move(*opened);
     return *repository_;
   }
-  Result<Repository*> recover(const InitResult& sheet, const std::string& network, bool connect = false) {
+  Result<Repository*> recover(const InitResult& sheet, const std::string& network, bool connect = false, const std::string& database = {}) {
     Repository::RecoverOptions what;
     what.network = network;
     what.repository = sheet.repository.hex();
     what.root_fingerprint = sheet.root_fingerprint;
     what.connect = connect;
+    what.database = database;
     HOLDFAST_ASSIGN(repository_, Repository::recover(options(), what, as_bytes(kPassphrase), sheet.code));
     return repository_.get();
   }

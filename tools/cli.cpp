@@ -111,7 +111,7 @@ void Commands::define_snapshots() {
   add(*database, "list", "all databases", "", "db list");
   auto* show = add(*database, "show", "a database's policy", "holdfast db show orders", "db show");
   show->add_option("DB", to_.operands, "database")->required()->expected(1);
-  auto* set = add(*database, "set", "change a policy", "holdfast db set orders write_quorum=2 seal_after_idle=5m", "db set");
+  auto* set = add(*database, "set", "change a policy; keys that the configuration names are changed there", "holdfast db set orders write_quorum=2 seal_after_idle=5m", "db set");
   set->add_option("DB-AND-SETTINGS", to_.operands, "database, then KEY=VALUE…")->required()->expected(2, -1);
 
   auto* push = add("wal-push", "PostgreSQL's archive_command", "archive_command = 'holdfast wal-push %p'");

@@ -30,6 +30,20 @@ Result<int> run_db_show(Session& session) {
   return 0;
 }
 
+/// What the configuration names is its word: the next opening would silently undo another value.
+Status check_configured(const Config& config, const std::string& database, const DatabasePolicy& policy) {
+  const auto keys = config.database_keys.find(database);
+  if (keys == config.database_keys.end()) return ok_status();
+  for (const auto& [key, value] : keys->second) {
+    DatabasePolicy configured = policy;
+    HOLDFAST_TRY(set_policy_key(configured, key, value));
+    if (configured == policy) continue;
+    const std::string where = config.file.empty() ? "the environment" : config.file;
+    return Error(ErrorCode::kInvalidArgument, key + " of database '" + database + "' is set by " + where + " to '" + value + "': change it there");
+  }
+  return ok_status();
+}
+
 Result<int> run_db_set(Session& session) {
   const std::vector<std::string>& operands = session.invocation.operands;
   const std::string& database = operands.front();
@@ -45,6 +59,7 @@ Result<int> run_db_set(Session& session) {
   if (!known) {
     return Error(ErrorCode::kNotFound, "there is no database '" + database + "'; a first backup makes one, or mkdir in the folder live of a mount");
   }
+  HOLDFAST_TRY(check_configured(session.config, database, policy));
   if (!policy.owner.empty() && policy.owner != known->owner && ::getpwnam(policy.owner.c_str()) == nullptr) {
     return Error(ErrorCode::kInvalidArgument, "owner = '" + policy.owner + "': there is no such user on this machine");
   }

@@ -86,7 +86,13 @@ Result<OpenOptions> make_open_options(const Config& config) {
   options.staging_size_bytes = config.staging_size_bytes;
   options.staging_wait = config.staging_wait;
   options.default_networks = config.default_networks;
-  options.configured_databases = config.databases;
+  for (const auto& [name, policy] : config.databases) {
+    std::map<std::string, std::string> keys;
+    if (const auto found = config.database_keys.find(name); found != config.database_keys.end()) keys = found->second;
+    options.configured_databases[name] = [keys](DatabasePolicy& out) {
+      for (const auto& [key, value] : keys) HOLDFAST_CHECK(set_policy_key(out, key, value).has_value());  // taken once already, when the configuration was read
+    };
+  }
   options.default_schedule = config.default_schedule;
   options.host = host_name();
   return options;

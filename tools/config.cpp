@@ -132,6 +132,7 @@ Status read_database(const Place& place, const std::string& name, const toml::ta
     HOLDFAST_ASSIGN(const std::string text, scalar_text(place, key_name, node));
     const Status set = set_policy_key(policy, key_name, text);
     if (!set) return Error(set.error()).with_context(place.text());
+    config.database_keys[name].insert_or_assign(key_name, text);
   }
   return ok_status();
 }
@@ -279,7 +280,10 @@ Status apply_environment(const Environment& environment, Config& config) {
     std::vector<std::string> keys;
     for (const auto& [key, value] : policy_fields(policy)) keys.push_back(key);
     HOLDFAST_TRY(apply_variables(environment, "database_" + name, keys,
-                                 [&policy = policy](const std::string& key, const std::string& value) { return set_policy_key(policy, key, value); }));
+                                 [&policy = policy, &named = config.database_keys[name]](const std::string& key, const std::string& value) {
+                                   named.insert_or_assign(key, value);
+                                   return set_policy_key(policy, key, value);
+                                 }));
   }
   if (const auto value = environment("HOLDFAST_STATE")) config.state_directory = *value;
   if (const auto value = environment("HOLDFAST_CACHE")) config.cache_directory = *value;

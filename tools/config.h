@@ -22,7 +22,9 @@ struct Config {
   std::uint64_t cache_size_bytes = 10ULL << 30;
   std::vector<std::string> default_networks;  ///< of databases whose policy names none
   std::vector<NetworkConfig> networks;        ///< in the order in which new databases prefer them
-  std::map<std::string, DatabasePolicy> databases;
+  std::map<std::string, DatabasePolicy> databases;  ///< defaults where a section says nothing: what a new one gets
+  /// The keys, with their texts, that file and environment name for each: they go over what `db set` says.
+  std::map<std::string, std::map<std::string, std::string>> database_keys;
   std::string default_schedule;  ///< of databases whose policy has none
   std::string wal_database;  ///< where wal-push puts segments
 };

@@ -106,6 +106,9 @@ struct InitResult {
   RepositoryId repository;
 };
 
+/// What the configuration says of a database: sets its keys in a policy and leaves the others as they are.
+using PolicyEdit = std::function<void(DatabasePolicy&)>;
+
 struct OpenOptions {
   std::string state_directory;
   std::shared_ptr<NetworkSet> networks;
@@ -115,7 +118,7 @@ struct OpenOptions {
   std::uint64_t staging_size_bytes = 20ULL << 30;
   std::chrono::seconds staging_wait{600};  ///< how long full staging holds a writer back before it gets kNoSpace
   std::vector<std::string> default_networks;
-  std::map<std::string, DatabasePolicy> configured_databases;
+  std::map<std::string, PolicyEdit> configured_databases;  ///< made, or their policies edited, by each opening
   std::string default_schedule;  ///< cron; of databases whose policy has none
   std::string host;  ///< name of this machine in certificates and snapshot records
 };

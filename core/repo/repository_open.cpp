@@ -154,12 +154,11 @@ Status RepositoryImpl::open_databases() {
 }
 
 Status RepositoryImpl::take_configuration() {
-  for (const auto& [name, policy] : options_.configured_databases) {
-    if (find(name)) {
-      HOLDFAST_TRY(set_policy(name, policy));
-    } else {
-      HOLDFAST_TRY(create_database(name, policy, ::getuid(), ::getgid()));
-    }
+  for (const auto& [name, edit] : options_.configured_databases) {
+    const auto known = policy(name);
+    DatabasePolicy wanted = known ? *known : DatabasePolicy{};
+    edit(wanted);
+    HOLDFAST_TRY(known ? set_policy(name, wanted) : create_database(name, wanted, ::getuid(), ::getgid()));
   }
   return ok_status();
 }

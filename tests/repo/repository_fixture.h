@@ -89,7 +89,10 @@ class Machine {
   void use_networks(std::shared_ptr<NetworkSet> networks) { networks_ = std::move(networks); }
   void use_clock(Clock& clock) { clock_ = &clock; }
   void use_index(std::shared_ptr<ChunkIndex> index) { index_ = std::move(index); }
-  void configure(const std::string& name, DatabasePolicy policy) { databases_[name] = std::move(policy); }
+  void configure(const std::string& name, DatabasePolicy policy) {
+    databases_[name] = [policy = std::move(policy)](DatabasePolicy& out) { out = policy; };
+  }
+  void configure(const std::string& name, PolicyEdit edit) { databases_[name] = std::move(edit); }
 
   static constexpr std::string_view kPassphrase = "correct horse battery staple";
 
@@ -100,7 +103,7 @@ class Machine {
   Clock* clock_ = &system_clock();
   std::shared_ptr<ViewStore> view_;
   std::shared_ptr<ChunkIndex> index_;
-  std::map<std::string, DatabasePolicy> databases_;
+  std::map<std::string, PolicyEdit> databases_;
   std::unique_ptr<Repository> repository_;
 };
 

@@ -195,6 +195,18 @@ TEST(Repository, ConfiguredPolicy_IsTakenAndKept) {
   EXPECT_EQ(machine.open().policy("orders").value(), policy);
 }
 
+TEST(Repository, ConfiguredKeys_LeaveTheOthersAsTheyWereSet) {
+  Machine machine(two_sites());
+  machine.init();
+  machine.configure("orders", PolicyEdit([](DatabasePolicy& policy) { policy.tags = {"sox"}; }));
+  machine.open();
+  auto policy = machine.repository().policy("orders").value();
+  policy.write_quorum = 2;
+  EXPECT_OK(machine.repository().set_policy("orders", policy));
+  machine.close();
+  EXPECT_EQ(machine.open().policy("orders").value(), policy);
+}
+
 TEST(Repository, FailedOpening_LeavesTheJournalAsItIs) {
   Machine machine(two_sites());
   machine.init();

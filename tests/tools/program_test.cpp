@@ -54,6 +54,15 @@ TEST_F(Program, OtherCommands_KeepTheirCodes) {
   EXPECT_EQ(run({"list"}), 10);
 }
 
+TEST_F(Program, DbSetOfAKeyThatTheFileSets_IsRefused) {
+  std::ofstream(folder_.path("holdfast.toml")) << "[network.local]\npath = \"" + folder_.path("network") + "\"\n[database.orders]\ntags = [\"sox\"]\n";
+  environment["HOLDFAST_CONFIG"] = folder_.path("holdfast.toml");
+  ASSERT_EQ(run({"init", "--iterations", "100000"}), 0);
+  EXPECT_EQ(run({"db", "set", "orders", "tags=eu"}), 2);
+  EXPECT_EQ(run({"db", "set", "orders", "tags=sox"}), 0);
+  EXPECT_EQ(run({"db", "set", "orders", "seal_after_idle=1h"}), 0);
+}
+
 TEST_F(Program, RecoverySheetThatCannotBeWritten_IsNoSuccess) {
   const int full = ::open("/dev/full", O_WRONLY | O_CLOEXEC);
   EXPECT_EQ(run({"init", "--iterations", "100000"}, full), 1);

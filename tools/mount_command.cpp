@@ -2,6 +2,7 @@
 #include "tools/mount_command.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -180,6 +181,8 @@ void block_signals() {
 }
 
 void set_limits() {
+  // One arena a thread would each keep its own free chunk buffers: 550 MB resident instead of 220 after 1 GiB in and out, at equal CPU time.
+  (void)::mallopt(M_ARENA_MAX, 2);
   // No core: buffers in it would hold plaintext. (Keys are left out of it in any case.)
   const rlimit none{0, 0};
   (void)::setrlimit(RLIMIT_CORE, &none);

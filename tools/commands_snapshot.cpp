@@ -64,6 +64,8 @@ Result<int> run_snapshot(Session& session) {
 std::optional<std::pair<Inode, TreeRoot>> previous_tree(Session& session, const std::string& database) {
   if (session.invocation.force) return std::nullopt;
   for (const SnapshotInfo& snapshot : session.repository.snapshots(database)) {
+    // Its chunks may be what was lost or spoilt: then every file is read again, and what is missing is stored anew.
+    if (snapshot.state == DurabilityState::kLost || snapshot.state == DurabilityState::kDegraded) break;
     auto view = session.repository.open_snapshot(snapshot.id, session.context());
     if (view) return std::pair(view->root, view->links);
     break;

@@ -130,18 +130,24 @@ Status Verifier::check_here(const std::vector<Record>& records, VerifyLevel leve
   return ok_status();
 }
 
-Status Verifier::read_records(const NetworkCopy& copy, ObjectStore& store, const std::vector<Record>& records, VerifyReport::Network& report, Copy& out,
-                              const CallContext& context) {
+Status Verifier::read_records(const CopyId& id, const NetworkCopy& copy, ObjectStore& store, const std::vector<Record>& records,
+                              VerifyReport::Network& report, Copy& out, const CallContext& context) {
   const auto fail = [&](const Error& error, VerifiedOutcome outcome) {
     if (out.outcome == VerifiedOutcome::kGood || outcome != VerifiedOutcome::kUnreachable) out.outcome = outcome;
     note(report.problems, kProblemsMax, error.message());
   };
+  std::vector<std::uint64_t>& good = good_[id];
+  const auto known = static_cast<std::ptrdiff_t>(good.size());
   for (const auto& record : records) {
+    ++report.sampled;
+    if (std::binary_search(good.begin(), good.begin() + known, record.location.offset)) continue;
     Bytes bytes(record.location.record_size_bytes);
     const auto read = store.read(copy.ref, record.location.offset, bytes, context);
-    ++report.sampled;
     report.bytes_read += bytes.size();
-    if (read && verify_record(record.id, bytes)) continue;
+    if (read && verify_record(record.id, bytes)) {
+      good.push_back(record.location.offset);
+      continue;
+    }
     out.bad.insert(record.id);
     if (read) {
       fail(Error(ErrorCode::kCorrupt, "pack " + copy.ref.locator + ": wrong bytes at " + std::to_string(record.location.offset)), VerifiedOutcome::kCorrupt);
@@ -158,6 +164,8 @@ Status Verifier::read_records(const NetworkCopy& copy, ObjectStore& store, const
       break;
     }
   }
+  std::sort(good.begin() + known, good.end());
+  std::inplace_merge(good.begin(), good.begin() + known, good.end());
   return ok_status();
 }
 
@@ -206,7 +214,7 @@ Result<Verifier::Copy> Verifier::check_copy(const PackRow& pack, const CopyRow& 
       if (there.insert(entry.id).second) wanted.push_back({entry.id, {pack.number, entry.offset, entry.record_size_bytes}});
     }
   }
-  HOLDFAST_TRY(read_records(copy, *store, wanted, report, out, context));
+  HOLDFAST_TRY(read_records(id, copy, *store, wanted, report, out, context));
   if (is_doubted && out.outcome == VerifiedOutcome::kGood) cleared_.insert(id);
   if (out.outcome != VerifiedOutcome::kGood) ++report.failed;
   return out;

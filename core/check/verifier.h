@@ -37,6 +37,7 @@ class Verifier {
   std::vector<LogEntry> take_findings();
 
  private:
+  using CopyId = std::pair<PackId, std::string>;
   struct Record {
     ChunkId id;
     ChunkLocation location;
@@ -70,7 +71,7 @@ class Verifier {
   Status check_here(const std::vector<Record>& records, VerifyLevel level, Pack& pack, const CallContext& context);
   Result<Copy> check_copy(const PackRow& pack, const CopyRow& row, const std::vector<Record>& records, VerifyLevel level, VerifyReport::Network& report,
                           const CallContext& context);
-  Status read_records(const NetworkCopy& copy, ObjectStore& store, const std::vector<Record>& records, VerifyReport::Network& report, Copy& out,
+  Status read_records(const CopyId& id, const NetworkCopy& copy, ObjectStore& store, const std::vector<Record>& records, VerifyReport::Network& report, Copy& out,
                       const CallContext& context);
   std::vector<Record> sample(const std::vector<Record>& records);
   void note_finding(const PackId& pack, const Copy& copy);
@@ -81,8 +82,8 @@ class Verifier {
   static void note(std::vector<std::string>& list, std::size_t max, std::string text);
 
   Parts parts_;
-  using CopyId = std::pair<PackId, std::string>;
   std::map<CopyId, VerifiedOutcome> findings_;  ///< the worst of the run
+  std::map<CopyId, std::vector<std::uint64_t>> good_;  ///< offsets of records that this run has read and found good, ascending: snapshots share them
   std::set<CopyId> cleared_;                    ///< said to be corrupt by the catalog, and read as a whole and found good
 };
 

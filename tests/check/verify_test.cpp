@@ -84,6 +84,21 @@ TEST(Verify, WholeSnapshot_IsHealthyAtEveryLevel) {
   }
 }
 
+TEST(Verify, WhatSnapshotsShare_IsReadOnceInARun) {
+  World world;
+  const auto report = world.machine->repository().verify({world.id, world.id}, VerifyLevel::kFull, {}, testing::patient());
+  ASSERT_TRUE(report.has_value()) << report.error().message();
+  ASSERT_EQ(report->snapshots.size(), 2U);
+  for (std::size_t i = 0; i < 2; ++i) {
+    const auto& first = report->snapshots[0].networks[i];
+    const auto& second = report->snapshots[1].networks[i];
+    EXPECT_GT(first.bytes_read, 500'000U);
+    EXPECT_EQ(second.bytes_read, 0U);
+    EXPECT_EQ(second.sampled, first.sampled);
+    EXPECT_EQ(second.failed, 0U);
+  }
+}
+
 TEST(Verify, PackMissingOnOneNetwork_IsDegraded) {
   World world;
   for (const auto& pack : world.packs("beta")) std::filesystem::remove(pack);

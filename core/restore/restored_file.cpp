@@ -65,6 +65,9 @@ Result<std::shared_ptr<RestoredFile>> RestoredFile::create(std::shared_ptr<Resto
   file->path_ = std::move(path);
   file->inode_ = inode;
   file->keep_digests_ = keep_digests;
+  struct stat info {};
+  if (::fstat(file->descriptor_, &info) != 0) return restore_error("looking at", file->path_);
+  file->device_ = info.st_dev;
   if (::ftruncate(file->descriptor_, static_cast<off_t>(inode.size_bytes)) != 0) {
     return restore_error("sizing", file->path_);
   }
@@ -124,10 +127,19 @@ Status RestoredFile::read_back() {
   return ok_status();
 }
 
+Status RestoredFile::sync() {
+  if (::fdatasync(descriptor_) != 0) return restore_error("syncing", path_);
+  return ok_status();
+}
+
+Status RestoredFile::sync_filesystem() {
+  // Reports what failed since the descriptor was opened (Linux 5.8 and later), which was before the first byte was written.
+  if (::syncfs(descriptor_) != 0) return restore_error("syncing the filesystem of", path_);
+  return ok_status();
+}
+
 Status RestoredFile::finish(bool as_root, bool verify) {
   HOLDFAST_TRY(outcome_);
-  // The size was set before the bytes, so after a power loss an unsynced file could look finished to a resumed run.
-  if (::fdatasync(descriptor_) != 0) return restore_error("syncing", path_);
   if (verify) HOLDFAST_TRY(read_back());
   const Status metadata = apply_metadata(descriptor_, inode_, as_root);
   if (!metadata) return metadata.error().with_context(path_);

@@ -48,10 +48,17 @@ class RestoredFile {
   void add_part() noexcept { ++parts_; }
   /// One part is done, with its outcome; true for the caller that did the last one and must finish().
   [[nodiscard]] bool part_done(Status outcome);
+  /// Makes its bytes durable, or those of every file on its filesystem: either goes before finish(), since the size was set before the bytes, and after a power loss an
+  /// unsynced file could look finished to a resumed run. Errors: kNoSpace, kInternal.
+  Status sync();
+  Status sync_filesystem();
   /// Gives it its metadata and final name. With `verify`, reads back from the disk first. Errors: the first failed part's; kCorrupt (what was read back differs).
   Status finish(bool as_root, bool verify);
 
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
+  [[nodiscard]] std::uint64_t size_bytes() const noexcept { return inode_.size_bytes; }
+  /// The filesystem it lies on, as st_dev tells it.
+  [[nodiscard]] std::uint64_t device() const noexcept { return device_; }
 
  private:
   RestoredFile() = default;
@@ -63,6 +70,7 @@ class RestoredFile {
   std::string temporary_;
   Inode inode_;
   int descriptor_ = -1;
+  std::uint64_t device_ = 0;
   std::atomic<std::uint64_t> parts_{1};
   std::mutex mutex_;
   Status outcome_;

@@ -25,6 +25,9 @@ constexpr std::uint64_t kWindowBytes = 64U << 20;  ///< of a file's extents that
 constexpr std::size_t kPartExtents = 16;           ///< about 1 MiB at the default chunk size
 constexpr std::size_t kQueueParts = 64;
 constexpr std::size_t kFailuresMax = 100;
+/// Files up to this size share syncs, this many at a time: a sync of its own would cost a small file more than everything else. Each holds a descriptor until then.
+constexpr std::uint64_t kSharedSyncMaxBytes = 4U << 20;
+constexpr std::size_t kSharedSyncFiles = 256;
 
 /// Consecutive extents of one file: what a worker does at a time.
 struct Part {
@@ -66,6 +69,8 @@ class Restorer {
   void work();
   Status write_part(const Part& part);
   void end_part(const std::shared_ptr<RestoredFile>& file, Status outcome);
+  void finish_file(RestoredFile& file, const Status& synced);
+  void finish_batch(const std::vector<std::shared_ptr<RestoredFile>>& batch);
   bool already_there(int directory, const std::string& path, const std::string& name, const Inode& inode);
   bool same_content(int file, const Inode& inode);
   [[nodiscard]] bool is_end(const Error& error) const;
@@ -81,6 +86,7 @@ class Restorer {
   const CallContext& context_;
   BoundedQueue<Part> queue_;
   std::mutex mutex_;
+  std::vector<std::shared_ptr<RestoredFile>> small_;  ///< written, and waiting for a sync that they share
   RestoreReport report_;
   /// Names of one file, first the one that is restored as a file. Paths, since descriptors of many directories would run out.
   std::map<std::uint64_t, std::vector<std::string>> link_groups_;
@@ -226,11 +232,36 @@ Status Restorer::write_part(const Part& part) {
 
 void Restorer::end_part(const std::shared_ptr<RestoredFile>& file, Status outcome) {
   if (!file->part_done(std::move(outcome))) return;
-  Status finished = file->finish(options_.as_root, options_.verify_full);
+  if (file->size_bytes() > kSharedSyncMaxBytes) {
+    finish_file(*file, file->sync());
+    return;
+  }
+  std::vector<std::shared_ptr<RestoredFile>> batch;
+  {
+    const std::lock_guard lock(mutex_);
+    small_.push_back(file);
+    if (small_.size() < kSharedSyncFiles) return;
+    batch.swap(small_);
+  }
+  finish_batch(batch);
+}
+
+void Restorer::finish_file(RestoredFile& file, const Status& synced) {
+  Status finished = synced;
+  if (finished) finished = file.finish(options_.as_root, options_.verify_full);
   if (finished) {
     count(1, 0, 0);
   } else {
-    fail(file->path(), std::move(finished).error());
+    fail(file.path(), std::move(finished).error());
+  }
+}
+
+void Restorer::finish_batch(const std::vector<std::shared_ptr<RestoredFile>>& batch) {
+  std::map<std::uint64_t, Status> synced;  // by filesystem: a folder of the target may be another one
+  for (const auto& file : batch) {
+    const auto [found, is_first] = synced.try_emplace(file->device());
+    if (is_first) found->second = file->sync_filesystem();
+    finish_file(*file, found->second);
   }
 }
 
@@ -398,6 +429,8 @@ Result<RestoreReport> Restorer::run(const TreeRoot* root, const std::string& onl
   }
   queue_.close();
   for (std::thread& worker : workers) worker.join();
+  finish_batch(small_);
+  small_.clear();
   HOLDFAST_TRY(walked);
   make_links();
   finish_directories();

@@ -26,6 +26,37 @@ class Lacking final : public ChunkSource {
   const ChunkId lost_;
 };
 
+TEST(Restore, ManySmallFiles_ShareSyncsAndAllGetTheirNames) {
+  Machine machine(two_sites());
+  machine.init();
+  Repository& repository = machine.open();
+  ASSERT_TRUE(repository.create_database("orders", {}, 0, 0).has_value());
+  constexpr int kFiles = 600;  // two shared syncs, and what is left for the end
+  for (int i = 0; i < kFiles; ++i) {
+    testing::write_file(repository, "orders", "f" + std::to_string(i), as_bytes("content " + std::to_string(i)));
+  }
+  testing::write_file(repository, "orders", "large", testing::SeededRandom(5).bytes(5U << 20));
+  const auto context = CallContext::unbounded();
+  const auto view = repository.open_snapshot(testing::seal(repository, "orders").snapshot.id, context);
+  ASSERT_TRUE(view.has_value());
+  testing::TemporaryFolder target;
+  RestoreOptions options;
+  options.target = target.path();
+  options.verify_full = true;
+  const auto report =
+      restore_tree(repository.source(), std::get<DirectoryContent>(view->root.content).root, view->links, options, system_random(), context);
+  ASSERT_TRUE(report.has_value()) << report.error().message();
+  EXPECT_EQ(report->failure_count, 0U);
+  EXPECT_EQ(report->done.files, static_cast<std::uint64_t>(kFiles) + 1);
+  std::size_t names = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(target.path())) names += entry.is_regular_file() ? 1U : 0U;
+  EXPECT_EQ(names, static_cast<std::size_t>(kFiles) + 1);  // no temporary name is left
+  for (int i = 0; i < kFiles; ++i) {
+    std::ifstream in(target.path() + "/f" + std::to_string(i));
+    EXPECT_EQ(std::string(std::istreambuf_iterator<char>(in), {}), "content " + std::to_string(i));
+  }
+}
+
 TEST(Restore, OneUnreadableDirectory_IsAFailureAndTheRestIsRestored) {
   Machine machine(two_sites());
   machine.init();

@@ -45,8 +45,8 @@ Publisher::Publisher(Parts parts) : parts_(std::move(parts)) {
 Publisher::~Publisher() { stop(); }
 
 void Publisher::start() {
+  poke();  // there may be something to publish from the start; what others append meanwhile pokes too
   for (auto& lane : lanes_) {
-    lane->dirty = true;
     lane->thread = std::jthread([this, one = lane.get()](const std::stop_token& stop) { run(*one, stop); });
   }
 }

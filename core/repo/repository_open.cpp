@@ -165,8 +165,8 @@ Status RepositoryImpl::take_configuration() {
 
 void RepositoryImpl::start_background() {
   stored_watermark_ = pipeline_->counters().bytes_stored;
-  placer_->start();
   catalog_->on_append([this] { publisher_->poke(); });  // before there are threads that may call it
+  placer_->start();
   publisher_->start();
   const bool is_lost = stores_.index->position() == 0 && stage_->table().count() > 0;
   const auto adopted = adopt_packs(is_lost || path_exists(paths_.reindex()));

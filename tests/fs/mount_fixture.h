@@ -3,12 +3,16 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
+#include <cstdio>
 #include <functional>
+#include <mutex>
 #include <thread>
 
 #include "fs/fuse_session.h"
@@ -76,6 +80,17 @@ class MountTest : public ::testing::Test {
   FakeRepository repository{system_clock()};
   MountOptions options;
   std::unique_ptr<FuseMount> mount;
+  /// A request that is never answered would hold the test's own threads in the kernel, out of reach of signals, and ctest with them: the connection is cut.
+  std::jthread watchdog{[where = folder.path()](const std::stop_token& stop) {
+    constexpr std::chrono::seconds kPatience(100);
+    std::mutex mutex;
+    std::condition_variable_any ended;
+    std::unique_lock lock(mutex);
+    ended.wait_for(lock, stop, kPatience, [] { return false; });
+    if (stop.stop_requested()) return;
+    std::fprintf(stderr, "HUNG: a request was not answered; the connection is cut\n");
+    (void)::umount2(where.c_str(), MNT_FORCE);
+  }};
 };
 
 }  // namespace holdfast::testing

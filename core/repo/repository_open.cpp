@@ -9,7 +9,7 @@
 namespace holdfast {
 namespace {
 
-constexpr std::uint64_t kPlainCacheBytes = 64ULL << 20;
+constexpr std::uint64_t kPlainCacheBytes = 24ULL << 20;
 
 GearTable make_gear_table(const RepositoryKeys& keys) {
   const SecretBytes bytes = hkdf_expand_sha256(keys.chunker(), as_bytes("gear"), 2048);

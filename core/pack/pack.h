@@ -58,7 +58,10 @@ using PackBytes = std::function<Result<Bytes>(std::uint64_t offset, std::uint64_
 Result<PackDirectory> read_pack_directory(const PackBytes& read, std::uint64_t pack_size_bytes,
                                           const PackId* expected, ByteView k_maint);
 
-/// Verifies a whole pack in memory: directory, every record's id, the Merkle root. Errors: kCorrupt naming what and where.
+/// Verifies a whole pack: directory, every record's id, the Merkle root. Records are read in order, about 1 MiB at a time.
+/// Errors: kCorrupt naming what and where; those of `read`.
+Result<PackDirectory> verify_pack(const PackBytes& read, std::uint64_t pack_size_bytes, const PackId* expected, ByteView k_maint);
+/// The same of a pack in memory.
 Result<PackDirectory> verify_pack(ByteView pack, const PackId* expected, ByteView k_maint);
 
 }  // namespace holdfast

@@ -14,6 +14,8 @@ namespace {
 constexpr std::uint64_t kFirstReadBytes = 65'536;
 /// Records whose ids are computed together.
 constexpr std::size_t kVerifyBatch = 64;
+/// Records that are read together to be verified; a larger one is read alone.
+constexpr std::uint64_t kVerifyReadBytes = 1U << 20;
 
 Error corrupt(std::string_view why) { return {ErrorCode::kCorrupt, "pack: " + std::string(why)}; }
 
@@ -79,33 +81,56 @@ Result<PackDirectory> read_pack_directory(const PackBytes& read, std::uint64_t p
   return directory;
 }
 
+namespace {
+
+/// Records `first`.. of the pack, which lie side by side in `bytes`.
+Status check_records(std::span<const PackEntry> entries, std::size_t first, ByteView bytes) {
+  std::vector<ByteView> records;
+  records.reserve(entries.size());
+  for (const PackEntry& entry : entries) {
+    records.push_back(
+        bytes.subspan(static_cast<std::size_t>(entry.offset - entries.front().offset), entry.record_size_bytes));
+  }
+  std::vector<ChunkId> ids(entries.size());
+  best_chunk_hasher().chunk_ids(records, ids);
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    if (ids[i] != entries[i].id) {
+      return corrupt("record " + std::to_string(first + i) + " at " + std::to_string(entries[i].offset) +
+                     " is not the chunk " + entries[i].id.hex());
+    }
+    HOLDFAST_TRY(check_record(entries[i], records[i]));
+  }
+  return ok_status();
+}
+
+}  // namespace
+
+Result<PackDirectory> verify_pack(const PackBytes& read, std::uint64_t pack_size_bytes, const PackId* expected,
+                                  ByteView k_maint) {
+  HOLDFAST_ASSIGN(PackDirectory directory, read_pack_directory(read, pack_size_bytes, expected, k_maint));
+  const std::span<const PackEntry> entries(directory.entries);
+  for (std::size_t first = 0; first < entries.size();) {
+    std::size_t count = 0;
+    std::uint64_t size = 0;
+    while (count < kVerifyBatch && first + count < entries.size()) {
+      const std::uint32_t next = entries[first + count].record_size_bytes;
+      if (count > 0 && size + next > kVerifyReadBytes) break;
+      size += next;
+      ++count;
+    }
+    HOLDFAST_ASSIGN(const Bytes bytes, read_exactly(read, entries[first].offset, size));
+    HOLDFAST_TRY(check_records(entries.subspan(first, count), first, bytes));
+    first += count;
+  }
+  return directory;
+}
+
 Result<PackDirectory> verify_pack(ByteView pack, const PackId* expected, ByteView k_maint) {
   const PackBytes read = [pack](std::uint64_t offset, std::uint64_t size) -> Result<Bytes> {
     const ByteView part = pack.subspan(static_cast<std::size_t>(offset), static_cast<std::size_t>(size));
     return Bytes(part.begin(), part.end());
   };
-  HOLDFAST_ASSIGN(PackDirectory directory, read_pack_directory(read, pack.size(), expected, k_maint));
-  std::vector<ByteView> records;
-  std::vector<ChunkId> ids;
-  for (std::size_t first = 0; first < directory.entries.size(); first += kVerifyBatch) {
-    const std::size_t count = std::min(kVerifyBatch, directory.entries.size() - first);
-    records.clear();
-    for (std::size_t i = first; i < first + count; ++i) {
-      const PackEntry& entry = directory.entries[i];
-      records.push_back(pack.subspan(static_cast<std::size_t>(entry.offset), entry.record_size_bytes));
-    }
-    ids.resize(count);
-    best_chunk_hasher().chunk_ids(records, ids);
-    for (std::size_t i = 0; i < count; ++i) {
-      const PackEntry& entry = directory.entries[first + i];
-      if (ids[i] != entry.id) {
-        return corrupt("record " + std::to_string(first + i) + " at " + std::to_string(entry.offset) +
-                       " is not the chunk " + entry.id.hex());
-      }
-      HOLDFAST_TRY(check_record(entry, records[i]));
-    }
-  }
-  return directory;
+  return verify_pack(read, pack.size(), expected, k_maint);
 }
 
 }  // namespace holdfast

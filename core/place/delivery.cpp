@@ -83,9 +83,13 @@ Status Placer::State::verify_staged(const StagedPack& pack) {
     const auto found = packs.find(pack.number);
     if (found != packs.end() && found->second.verified) return ok_status();
   }
-  HOLDFAST_ASSIGN(const std::optional<Bytes> object, parts.stage.read(pack.number, 0, pack.size_bytes));
-  if (!object) return Error(ErrorCode::kConflict, pack_name(pack.id) + " left staging meanwhile");
-  Result<PackDirectory> verified = verify_pack(*object, &pack.id, maintenance_key.view());
+  const PackBytes read = [&](std::uint64_t offset, std::uint64_t size) -> Result<Bytes> {
+    HOLDFAST_ASSIGN(std::optional<Bytes> bytes, parts.stage.read(pack.number, offset, size));
+    if (!bytes) return Error(ErrorCode::kConflict, pack_name(pack.id) + " left staging meanwhile");
+    return *std::move(bytes);
+  };
+  Result<PackDirectory> verified = verify_pack(read, pack.size_bytes, &pack.id, maintenance_key.view());
+  if (!verified && verified.error().code() == ErrorCode::kConflict) return std::move(verified).error();
   if (!verified) return std::move(verified).error().with_context(pack_name(pack.id) + " is damaged in staging");
   const std::lock_guard lock(mutex);
   if (const auto found = packs.find(pack.number); found != packs.end()) found->second.verified = true;

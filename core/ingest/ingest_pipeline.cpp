@@ -74,7 +74,8 @@ struct IngestPipeline::State {
 
   std::vector<std::jthread> workers;
 
-  bool push(Job job);
+  void push(std::span<Job> jobs);
+  bool push_locked(Job& job, std::unique_lock<std::mutex>& lock);
   std::vector<Job> pop();
   void work();
   void run_batch(ChunkEncoder& encoder, const std::vector<Job>& batch);
@@ -90,17 +91,32 @@ struct IngestPipeline::State {
   std::unique_ptr<ChunkEncoder> borrow_encoder();
 };
 
-bool IngestPipeline::State::push(Job job) {
+bool IngestPipeline::State::push_locked(Job& job, std::unique_lock<std::mutex>& lock) {
   const std::uint64_t size = job.ticket->plain()->size();
-  std::unique_lock lock(queue_mutex);
-  not_full.wait(lock, [&] { return closing || queue_bytes == 0 || queue_bytes + size <= options.queue_max_bytes; });
+  const auto has_room = [&] { return closing || queue_bytes == 0 || queue_bytes + size <= options.queue_max_bytes; };
+  if (!has_room()) {
+    not_empty.notify_all();  // what this call has put in already is to make the room
+    not_full.wait(lock, has_room);
+  }
   if (closing) return false;
   queue_bytes += size;
   pressure.add_queued(size);
-  queue.push_back(std::move(job));
-  lock.unlock();
-  not_empty.notify_one();
+  queue.push_back(job);
   return true;
+}
+
+/// Those that the closing pipeline takes no more are answered.
+void IngestPipeline::State::push(std::span<Job> jobs) {
+  std::unique_lock lock(queue_mutex);
+  std::size_t count = 0;
+  while (count < jobs.size() && push_locked(jobs[count], lock)) ++count;
+  lock.unlock();
+  if (count == 1) {
+    not_empty.notify_one();
+  } else if (count > 1) {
+    not_empty.notify_all();
+  }
+  for (Job& job : jobs.subspan(count)) job.ticket->answer(Error(ErrorCode::kCancelled, "the repository is being closed"));
 }
 
 /// Some jobs, fewer when few wait so that all workers have some; none when the pipeline closes and all is done.
@@ -274,10 +290,21 @@ void IngestPipeline::set_zstd_level(std::uint32_t domain, int level) {
 }
 
 std::shared_ptr<ChunkTicket> IngestPipeline::submit(std::uint32_t domain, std::shared_ptr<const Bytes> plain) {
-  HOLDFAST_CHECK(plain != nullptr && !plain->empty() && plain->size() <= kChunkPlainMaxBytes);
-  auto ticket = std::make_shared<IngestTicket>(std::move(plain));
-  if (!state_->push({domain, ticket})) ticket->answer(Error(ErrorCode::kCancelled, "the repository is being closed"));
-  return ticket;
+  return submit_all(domain, {&plain, 1}).front();
+}
+
+std::vector<std::shared_ptr<ChunkTicket>> IngestPipeline::submit_all(std::uint32_t domain, std::span<const std::shared_ptr<const Bytes>> plains) {
+  std::vector<State::Job> jobs;
+  jobs.reserve(plains.size());
+  for (const auto& plain : plains) {
+    HOLDFAST_CHECK(plain != nullptr && !plain->empty() && plain->size() <= kChunkPlainMaxBytes);
+    jobs.push_back({domain, std::make_shared<IngestTicket>(plain)});
+  }
+  std::vector<std::shared_ptr<ChunkTicket>> tickets;
+  tickets.reserve(jobs.size());
+  for (const State::Job& job : jobs) tickets.push_back(job.ticket);
+  state_->push(jobs);
+  return tickets;
 }
 
 Result<ChunkRef> IngestPipeline::put(std::uint32_t domain, ChunkKind kind, ByteView plain,

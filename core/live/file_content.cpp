@@ -6,6 +6,10 @@
 namespace holdfast {
 namespace {
 
+/// By so much the tail grows before the chunker looks for the end of the chunk in it: what lies behind the end is
+/// copied for nothing.
+constexpr std::size_t kTailStepBytes = 16'384;
+
 void copy_part(ByteView from, std::uint64_t from_offset, MutableByteView out, std::uint64_t out_offset) {
   const std::uint64_t begin = std::max(from_offset, out_offset);
   const std::uint64_t end = std::min(from_offset + from.size(), out_offset + out.size());
@@ -54,6 +58,7 @@ void FileContent::make_empty() {
   dirty_ = {};
   tail_start_ = size_ = tail_scanned_ = first_pending_ = same_pieces_ = same_tail_ = 0;
   last_is_cut_ = false;
+  count_dirty();
   loaded_ = true;
 }
 
@@ -195,37 +200,90 @@ void FileContent::absorb_locked() {
   }
 }
 
+/// Bytes that follow the end: chunks are cut where the bytes lie, and only what belongs to a chunk without an end yet
+/// is kept. The size grows with what is kept or handed over, so that readers never find a stretch that has neither.
+void FileContent::append_stream(ByteView data) {
+  cut_tail();
+  std::vector<std::shared_ptr<const Bytes>> chunks;
+  const auto take = [&chunks](ByteView plain) { chunks.push_back(std::make_shared<const Bytes>(plain.begin(), plain.end())); };
+  while (!tail_.empty() && !data.empty() && chunks.empty()) {  // the chunk that the tail began
+    const ByteView step = data.first(std::min(data.size(), kTailStepBytes));
+    const std::lock_guard lock(mutex_);
+    append(tail_, step);
+    const auto cut = parts_.chunker.first_cut_after(tail_, tail_scanned_);
+    if (cut) {  // in this step: the tail had none
+      data = data.subspan(step.size() - (tail_.size() - *cut));
+      take(ByteView(tail_).first(*cut));
+    } else {
+      data = data.subspan(step.size());
+      tail_scanned_ = tail_.size();
+      size_ = std::max(size_, end_locked());
+    }
+  }
+  while (const auto cut = parts_.chunker.first_cut(data)) {
+    take(data.first(*cut));
+    data = data.subspan(*cut);
+  }
+  parts_.chunks_cut += chunks.size();
+  const std::vector<std::shared_ptr<ChunkTicket>> tickets = parts_.pipeline.submit_all(parts_.domain, chunks);
+  const std::lock_guard lock(mutex_);
+  for (std::size_t i = 0; i < chunks.size(); ++i) push_piece({tail_start_, chunks[i]->size(), std::nullopt, tickets[i]});
+  if (!chunks.empty()) {
+    tail_.clear();
+    same_tail_ = 0;
+    last_is_cut_ = true;
+  }
+  append(tail_, data);
+  tail_scanned_ = tail_.size();
+  size_ = std::max(size_, end_locked());
+}
+
 Status FileContent::write(std::uint64_t offset, ByteView data, const CallContext& context) {
   if (data.empty()) return ok_status();
   if (is_stuck_) HOLDFAST_TRY(store_what_waits(context));
   const std::uint64_t end = offset + data.size();
   if (offset <= tail_start_ && end > tail_start_) HOLDFAST_TRY(pull_last_chunk(context));
-  {
+  const auto ahead = dirty_.at_or_after(offset);
+  if (offset == end_locked() && (ahead == dirty_.all().end() || ahead->first >= end)) {
+    append_stream(data);  // the common case
+    const std::lock_guard lock(mutex_);
+    absorb_locked();
+  } else {
     const std::lock_guard lock(mutex_);
     size_ = std::max(size_, end);
     const std::uint64_t before = offset < tail_start_ ? std::min<std::uint64_t>(tail_start_ - offset, data.size()) : 0;
     dirty_.put(offset, data.first(static_cast<std::size_t>(before)));
-    const ByteView rest = data.subspan(static_cast<std::size_t>(before));
-    const std::uint64_t at = offset + before;
-    if (!rest.empty() && at == end_locked() && dirty_.end_offset() <= at) {
-      append(tail_, rest);  // the common case: a stream
-    } else if (!rest.empty()) {
-      dirty_.put(at, rest);
-      absorb_locked();
-    }
+    dirty_.put(offset + before, data.subspan(static_cast<std::size_t>(before)));
+    absorb_locked();
   }
   cut_tail();
   HOLDFAST_TRY(resolve(false));
-  if (dirty_.size_bytes() <= parts_.dirty_bytes_max) return ok_status();
+  if (!is_too_dirty()) return ok_status();
   Status settled = settle(context);
+  count_dirty();
   is_stuck_ = !settled;
   return settled;
+}
+
+void FileContent::count_dirty() {
+  parts_.dirty_bytes += dirty_.size_bytes() - counted_dirty_;  // modulo 2^64
+  counted_dirty_ = dirty_.size_bytes();
+}
+
+/// Whether dirty ranges are to become chunks now. Bytes beyond the end mostly came before their turn, and those between
+/// are on their way: filling the gap now would make a hole and cuts where none belong.
+bool FileContent::is_too_dirty() {
+  count_dirty();
+  const std::uint64_t own = dirty_.size_bytes();
+  if (parts_.dirty_bytes > parts_.dirty_bytes_max) return own > parts_.dirty_bytes_max_per_file / 8;
+  const bool is_ahead = dirty_.end_offset() > end_locked();
+  return own > parts_.dirty_bytes_max_per_file * (is_ahead ? 4 : 1);
 }
 
 /// What failed before, once more. Chunks are waited for: one that was handed over anew is not ready at once.
 Status FileContent::store_what_waits(const CallContext& context) {
   HOLDFAST_TRY(resolve(true));
-  if (dirty_.size_bytes() > parts_.dirty_bytes_max) HOLDFAST_TRY(settle(context));
+  if (is_too_dirty()) HOLDFAST_TRY(settle(context));
   is_stuck_ = false;
   return ok_status();
 }

@@ -21,8 +21,10 @@ struct ContentParts {
   ChunkPipeline& pipeline;
   GearChunker chunker;
   std::uint32_t domain = 0;
+  std::uint64_t dirty_bytes_max_per_file = 0;
   std::uint64_t dirty_bytes_max = 0;
   std::atomic<std::uint64_t>& chunks_cut;
+  std::atomic<std::uint64_t>& dirty_bytes;  ///< of all files
 };
 
 /// The bytes of one open file, edited: pieces (chunks and holes) from 0 to where the tail begins, the uncut tail, and dirty ranges over the
@@ -32,6 +34,9 @@ struct ContentParts {
 class FileContent {
  public:
   explicit FileContent(const ContentParts& parts) : parts_(parts) {}
+  ~FileContent() { parts_.dirty_bytes -= counted_dirty_; }
+  FileContent(const FileContent&) = delete;
+  FileContent& operator=(const FileContent&) = delete;
 
   [[nodiscard]] bool is_loaded() const noexcept { return loaded_; }
   /// Takes over an inode's content; list nodes are read. Errors: kCorrupt; those of the source.
@@ -86,6 +91,9 @@ class FileContent {
   Piece submit(std::uint64_t offset, ByteView plain);
   Status pull_last_chunk(const CallContext& context);
   void cut_tail();
+  void append_stream(ByteView data);
+  void count_dirty();
+  [[nodiscard]] bool is_too_dirty();
   void finish_tail();
   Status resolve(bool wait);
   Status settle(const CallContext& context);
@@ -105,6 +113,7 @@ class FileContent {
   std::size_t tail_scanned_ = 0;   ///< so many bytes of the tail are known to hold no cut
   bool last_is_cut_ = false;       ///< the last piece ends where the chunker would end it
   DirtyRanges dirty_;              ///< before tail_start_, or after the tail's end
+  std::uint64_t counted_dirty_ = 0;  ///< what of dirty_ parts_.dirty_bytes has
   std::uint64_t size_ = 0;
   std::size_t first_pending_ = 0;  ///< no piece before it has a ticket
   bool is_stuck_ = false;          ///< the last attempt to store what was written failed

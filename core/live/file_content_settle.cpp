@@ -202,6 +202,7 @@ Result<ContentUpdate> FileContent::finish(bool keep_tail, const CallContext& con
     return update;
   }
   HOLDFAST_TRY(settle(context));
+  count_dirty();
   fill_gaps(true);
   if (!keep_tail) finish_tail();
   HOLDFAST_TRY(resolve(true));

@@ -32,7 +32,8 @@ LiveTreeImpl::LiveTreeImpl(const LiveTreeOptions& options, const Parts& parts, G
       pipeline_(parts.pipeline),
       journal_(parts.journal),
       clock_(parts.clock),
-      content_parts_{parts.source, parts.pipeline, std::move(chunker), options.domain, options.dirty_bytes_max_per_file, chunks_cut_},
+      content_parts_{parts.source, parts.pipeline, std::move(chunker), options.domain, options.dirty_bytes_max_per_file, options.dirty_bytes_max,
+                     chunks_cut_, dirty_bytes_},
       node_cache_(make_node_cache(kNodeCacheBytes)),
       reader_(parts.source, node_cache_),
       editor_(parts.source, parts.pipeline, options.domain, node_cache_),
@@ -115,6 +116,7 @@ LiveTree::Stats LiveTreeImpl::stats() const {
   stats.dirty_inodes = state_.active().inodes.size();
   stats.pinned_inodes = pins_;
   stats.open_for_writing = open_writers_.size();
+  stats.dirty_bytes = dirty_bytes_;
   stats.chunks_cut = chunks_cut_;
   stats.last_change = last_change_;
   stats.changed_since_seal = changed_since_seal_;

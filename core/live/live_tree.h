@@ -95,7 +95,8 @@ struct LiveTreeOptions {
   DatabaseId database;
   std::uint32_t domain = 0;
   ChunkSizes chunk_sizes;
-  std::uint64_t dirty_bytes_max_per_file = 8U << 20;  ///< random overwrites kept in memory before they are re-chunked
+  std::uint64_t dirty_bytes_max_per_file = 8U << 20;  ///< random overwrites kept in memory before they are re-chunked; four times that where bytes came before their turn
+  std::uint64_t dirty_bytes_max = 64U << 20;          ///< of all files: beyond it a file keeps an eighth, and waits for no earlier bytes
   std::uint64_t dirty_inodes_max = 50'000;            ///< beyond it, or dirty_memory_max_bytes, the tree folds by itself
   std::uint64_t dirty_memory_max_bytes = 64U << 20;
 };
@@ -182,7 +183,8 @@ class LiveTree {
     std::uint64_t dirty_inodes = 0;
     std::uint64_t pinned_inodes = 0;
     std::uint64_t open_for_writing = 0;
-    std::uint64_t chunks_cut = 0;  ///< since open: a counter for tests and metrics
+    std::uint64_t dirty_bytes = 0;  ///< written and not in chunks yet: overwrites, and what came before its turn
+    std::uint64_t chunks_cut = 0;   ///< since open: a counter for tests and metrics
     MonoTime last_change{};
     bool changed_since_seal = false;
   };

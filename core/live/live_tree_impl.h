@@ -94,6 +94,7 @@ class LiveTreeImpl final : public LiveTree {
   Journal& journal_;
   Clock& clock_;
   std::atomic<std::uint64_t> chunks_cut_{0};
+  std::atomic<std::uint64_t> dirty_bytes_{0};
   const ContentParts content_parts_;
   const std::shared_ptr<NodeCache> node_cache_;
   const TreeReader reader_;

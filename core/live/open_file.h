@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "core/base/fair_mutex.h"
 #include "core/live/file_content.h"
 #include "core/live/live_tree.h"
 
@@ -54,7 +55,9 @@ class OpenFile {
 
   LiveTreeImpl& tree_;
   const std::uint64_t ino_;
-  std::mutex writer_mutex_;
+  /// Fair, so that a stream which the mount's threads hand over side by side is taken in order: bytes ahead of their
+  /// turn cost copies and cuts.
+  FairMutex writer_mutex_;
   FileContent content_;
   bool loose_ = false;  ///< published with a tail, or with more extents than a closed file has
   std::atomic<bool> unpublished_{false};

@@ -96,6 +96,52 @@ TEST_F(LiveFilesTest, WritebackOutOfOrder_IsCutAsTheStream) {
   EXPECT_EQ(live_->stats().chunks_cut, cuts_of(data).size());
 }
 
+TEST_F(LiveFilesTest, BytesLongBeforeTheirTurn_AreWaitedFor) {
+  const Bytes data = random_.bytes(240 * 1024);
+  const std::uint64_t ino = make("f");
+  auto file = open(ino);
+  constexpr std::size_t kWindow = 48 * 1024;  // three times what a file keeps of overwrites
+  for (std::size_t window = 0; window < data.size(); window += kWindow) {
+    for (std::size_t left = kWindow; left > 0; left -= 2048) {
+      const std::size_t at = window + left - 2048;
+      ASSERT_TRUE(file->write(at, ByteView(data).subspan(at, 2048), kContext));
+    }
+  }
+  ASSERT_TRUE(file->flush(kContext));
+  EXPECT_EQ(stored_cuts(ino), cuts_of(data));
+  EXPECT_EQ(live_->stats().chunks_cut, cuts_of(data).size());
+  EXPECT_EQ(read_all(ino), data);
+}
+
+TEST(LiveBounds, ManyFilesWithBytesBeforeTheirTurn_KeepFewTogether) {
+  auto options = LiveFixture::default_options();
+  options.dirty_bytes_max = 32 * 1024;
+  LiveFixture live(options);
+  SeededRandom random(5);
+  std::vector<std::shared_ptr<LiveFile>> files;
+  std::vector<Bytes> contents;
+  for (int i = 0; i < 16; ++i) {
+    const auto made = live->make_node(kRoot, "f" + std::to_string(i), {0100644, 0, 0, 0, {}}, kContext);
+    ASSERT_TRUE(made);
+    files.push_back(live->open_file(made->ino, true, kContext).value());
+    contents.push_back(random.bytes(20 * 1024));
+  }
+  for (std::size_t left = 20 * 1024; left > 0; left -= 1024) {
+    for (std::size_t i = 0; i < files.size(); ++i) {
+      ASSERT_TRUE(files[i]->write(left - 1024, ByteView(contents[i]).subspan(left - 1024, 1024), kContext));
+    }
+    // An eighth of what a file may keep, and one write more.
+    EXPECT_LE(live->stats().dirty_bytes, options.dirty_bytes_max + files.size() * (2 * 1024 + 1024));
+  }
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    Bytes out(contents[i].size());
+    ASSERT_TRUE(files[i]->read(0, out, kContext));
+    EXPECT_EQ(out, contents[i]) << i;
+  }
+  files.clear();
+  EXPECT_EQ(live->stats().dirty_bytes, 0U);
+}
+
 TEST_F(LiveFilesTest, ScatteredOverwrites_RechunkOnlyAroundThem) {
   Bytes data = random_.bytes(2U << 20U);
   const std::uint64_t ino = make("f");

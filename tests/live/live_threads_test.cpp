@@ -36,6 +36,35 @@ TEST(LiveThreads, TruncationWhileTheLastWriterCloses_IsKept) {
   }
 }
 
+TEST(LiveThreads, ReaderBesideAStream_FindsEveryByteThatTheSizePromises) {
+  LiveFixture live;
+  SeededRandom random(3);
+  const Bytes data = random.bytes(1'000'000);
+  const auto made = live->make_node(kRoot, "f", {0100644, 0, 0, 0, {}}, kContext);
+  ASSERT_TRUE(made);
+  const auto file = live->open_file(made->ino, true, kContext).value();
+  std::atomic<bool> is_done{false};
+  std::thread reader([&] {
+    Bytes out(40'000);
+    while (!is_done) {
+      const std::uint64_t size = live->attributes(made->ino, kContext)->size_bytes;
+      const std::uint64_t at = size > out.size() ? size - out.size() : 0;  // where the stream is just now
+      const auto count = file->read(at, out, kContext);
+      ASSERT_TRUE(count);
+      ASSERT_GE(*count, size - at);
+      ASSERT_TRUE(std::equal(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(*count), data.begin() + static_cast<std::ptrdiff_t>(at)))
+          << "near " << at;
+    }
+  });
+  for (std::size_t at = 0; at < data.size();) {
+    const std::size_t size = std::min<std::size_t>(1 + random.next_below(9'000), data.size() - at);
+    EXPECT_TRUE(file->write(at, ByteView(data).subspan(at, size), kContext));
+    at += size;
+  }
+  is_done = true;
+  reader.join();
+}
+
 /// Each thread has files of its own and one that all share; what a thread wrote last must be there at the end and after a remount.
 TEST(LiveThreads, WritersReadersSealsAndCheckpoints_DontDisturbEachOther) {
   LiveTreeOptions options = LiveFixture::default_options();

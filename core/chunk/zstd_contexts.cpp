@@ -23,6 +23,9 @@ ZSTD_DCtx* thread_decompressor() {
 
 constexpr std::size_t kSmallReachBytes = 512 * 1024;
 constexpr int kLongReachHashLog = 18;
+/// Of a chunk compressed alone at level 1, instead of zstd's 13 for this size: the table takes half of a core's first-level cache. Measured on
+/// pg_dump's text in pieces of 64 KiB: 428 MB/s at 3.93 : 1 instead of 389 MB/s at 3.96 : 1 (11: 454 MB/s at 3.86 : 1).
+constexpr int kLevelOneHashLog = 12;
 
 /// The smallest window that reaches from the end of the plaintext to the start of the prefix.
 int window_log(std::size_t reach_bytes) {
@@ -55,6 +58,9 @@ Result<std::optional<std::size_t>> ZstdCompressor::compress(ByteView plain, Byte
       code = ZSTD_CCtx_setParameter(context, ZSTD_c_hashLog, kLongReachHashLog);
     }
     if (ZSTD_isError(code) == 0) code = ZSTD_CCtx_refPrefix(context, prefix.data(), prefix.size());
+  }
+  if (ZSTD_isError(code) == 0 && prefix.empty() && level == 1) {
+    code = ZSTD_CCtx_setParameter(context, ZSTD_c_hashLog, kLevelOneHashLog);
   }
   if (ZSTD_isError(code) == 0) code = ZSTD_compress2(context, out.data(), out.size(), plain.data(), plain.size());
   if (ZSTD_isError(code) == 0) return std::optional(code);

@@ -83,7 +83,8 @@ struct IngestPipeline::State {
   void end_flight(const Fingerprint& fp, const Result<ChunkRef>& result);
   bool can_reuse(PackNumber pack) const;
   Result<std::optional<ChunkRef>> find_known(const Fingerprint& fp);
-  Result<ChunkRef> store(ChunkEncoder& encoder, const NewChunk& chunk, const Fingerprint& fp);
+  Result<EncodedChunk> encode(ChunkEncoder& encoder, const NewChunk& chunk, const Fingerprint& fp);
+  Result<ChunkRef> append_record(const EncodedChunk& encoded, std::uint32_t domain, std::span<const ChunkId> children);
   Result<ChunkRef> find_or_store(ChunkEncoder& encoder, const NewChunk& chunk, const Fingerprint& fp);
   int level(std::uint32_t domain) const;
   void count(const Result<ChunkRef>& result, std::size_t plain_bytes, bool known);
@@ -139,25 +140,47 @@ void IngestPipeline::State::work() {
   }
 }
 
+/// Fingerprints and ids of a batch are computed side by side, which costs a fraction of one after the other.
 void IngestPipeline::State::run_batch(ChunkEncoder& encoder, const std::vector<Job>& batch) {
   std::vector<ChunkHasher::FingerprintInput> inputs;
   inputs.reserve(batch.size());
   for (const Job& job : batch) inputs.push_back({job.domain, ChunkKind::kData, *job.ticket->plain()});
   std::vector<Fingerprint> fps(batch.size());
   hasher.fingerprints(key.view(), inputs, fps);
+  std::vector<EncodedChunk> fresh;
+  std::vector<const Job*> fresh_jobs;
+  std::uint64_t plain_bytes = 0;
   for (std::size_t i = 0; i < batch.size(); ++i) {
     const ByteView plain = *batch[i].ticket->plain();
-    if (begin_flight(fps[i], batch[i].ticket)) {
-      const Result<ChunkRef> result = find_or_store(encoder, {batch[i].domain, ChunkKind::kData, plain, {}}, fps[i]);
+    plain_bytes += plain.size();
+    if (!begin_flight(fps[i], batch[i].ticket)) continue;
+    const Result<std::optional<ChunkRef>> known = find_known(fps[i]);
+    if (!known || *known) {
+      const Result<ChunkRef> result = known ? Result<ChunkRef>(**known) : Result<ChunkRef>(known.error());
+      count(result, plain.size(), true);
       end_flight(fps[i], result);
+      continue;
     }
-    {
-      const std::lock_guard lock(queue_mutex);
-      queue_bytes -= plain.size();
+    Result<EncodedChunk> encoded = encode(encoder, {batch[i].domain, ChunkKind::kData, plain, {}}, fps[i]);
+    if (!encoded) {
+      end_flight(fps[i], encoded.error());
+      continue;
     }
-    not_full.notify_all();
-    pressure.remove_queued(plain.size());
+    fresh.push_back(*std::move(encoded));
+    fresh_jobs.push_back(&batch[i]);
   }
+  name_chunks(fresh);
+  for (std::size_t i = 0; i < fresh.size(); ++i) {
+    const Result<ChunkRef> result = append_record(fresh[i], fresh_jobs[i]->domain, {});
+    count(result, fresh[i].ref.plain_size_bytes, false);
+    end_flight(fresh[i].ref.fp, result);
+  }
+  {
+    const std::lock_guard lock(queue_mutex);
+    queue_bytes -= plain_bytes;
+  }
+  not_full.notify_all();
+  pressure.remove_queued(plain_bytes);
   commit_when_many();
 }
 
@@ -208,15 +231,20 @@ Result<std::optional<ChunkRef>> IngestPipeline::State::find_known(const Fingerpr
   return std::optional<ChunkRef>();
 }
 
-Result<ChunkRef> IngestPipeline::State::store(ChunkEncoder& encoder, const NewChunk& chunk, const Fingerprint& fp) {
+/// Its id is left to name_chunks().
+Result<EncodedChunk> IngestPipeline::State::encode(ChunkEncoder& encoder, const NewChunk& chunk, const Fingerprint& fp) {
   EncodeOptions how;
   how.zstd_level = level(chunk.domain);
-  HOLDFAST_ASSIGN(const EncodedChunk encoded, encoder.encode(chunk.kind, chunk.plain, fp, how));
+  how.leave_unnamed = true;
+  return encoder.encode(chunk.kind, chunk.plain, fp, how);
+}
+
+Result<ChunkRef> IngestPipeline::State::append_record(const EncodedChunk& encoded, std::uint32_t domain, std::span<const ChunkId> children) {
   NewRecord record;
-  record.domain = chunk.domain;
+  record.domain = domain;
   record.ref = encoded.ref;
   record.record = encoded.record;
-  record.children = chunk.children;
+  record.children = children;
   HOLDFAST_TRY(parts.stage.append(record));
   bytes_stored += encoded.record.size();
   return encoded.ref;
@@ -224,8 +252,14 @@ Result<ChunkRef> IngestPipeline::State::store(ChunkEncoder& encoder, const NewCh
 
 Result<ChunkRef> IngestPipeline::State::find_or_store(ChunkEncoder& encoder, const NewChunk& chunk, const Fingerprint& fp) {
   HOLDFAST_ASSIGN(const std::optional<ChunkRef> known, find_known(fp));
-  Result<ChunkRef> result = known ? Result<ChunkRef>(*known) : store(encoder, chunk, fp);
-  count(result, chunk.plain.size(), known.has_value());
+  if (known) {
+    count(*known, chunk.plain.size(), true);
+    return *known;
+  }
+  HOLDFAST_ASSIGN(EncodedChunk encoded, encode(encoder, chunk, fp));
+  name_chunks({&encoded, 1});
+  Result<ChunkRef> result = append_record(encoded, chunk.domain, chunk.children);
+  count(result, chunk.plain.size(), false);
   return result;
 }
 

@@ -116,8 +116,8 @@ class SessionMount final : public FuseMount {
     if (!reason.empty()) log_info("while mounting: " + reason);
     if (!mount_.options.handle_killpriv) mount_.channel.leave_killpriv();
     if (!mount_.channel.attach(mount_.session)) return Error(ErrorCode::kInternal, "the FUSE library refused our channel");
-    loop_ = std::make_unique<fs::SessionLoop>(mount_.session);
-    loop_->start();
+    loop_ = std::make_unique<fs::SessionLoop>(fs::requests_of(mount_.session), mount_.clock);
+    HOLDFAST_TRY(loop_->start());
     return settle_in();
   }
 

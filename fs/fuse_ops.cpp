@@ -6,9 +6,7 @@
 #include <sys/statvfs.h>
 
 #include <cerrno>
-#include <exception>
 
-#include "core/base/log.h"
 #include "fs/handle_cast.h"
 #include "fs/mount.h"
 #include "fs/slowly.h"
@@ -24,14 +22,7 @@ Mount& mount_of(fuse_req_t request) noexcept { return *static_cast<Mount*>(fuse_
 template <typename Body>
 void guarded(fuse_req_t raw, Body body) noexcept {
   Mount& mount = mount_of(raw);
-  Request request(mount.services, raw);
-  try {
-    body(mount, std::move(request));
-  } catch (const std::exception& error) {
-    log_error(std::string("internal: a filesystem request failed with ") + error.what());
-  } catch (...) {
-    log_error("internal: a filesystem request failed in an unknown way");
-  }
+  run_guarded(Request(mount.services, raw), [&](Request request) { body(mount, std::move(request)); });
 }
 
 ViewRequests::NodePtr view(Mount& mount, NodeId id) {

@@ -196,7 +196,8 @@ class SessionMount final : public FuseMount {
   /// written to files that the kernel never released is kept.
   void finish_requests() {
     mount_.lot->close();
-    mount_.pool.finish();
+    mount_.seals.finish();
+    mount_.pool->finish();
     for (const auto& handle : mount_.handles.release_all()) {
       if (const auto file = std::dynamic_pointer_cast<fs::LiveHandle>(handle)) mount_.live.keep_what_was_written(file);
     }

@@ -133,10 +133,11 @@ void LiveBranch::write_now(Request request, LiveHandle& handle, ByteView data, s
 
 void LiveBranch::write(Request request, const std::shared_ptr<LiveHandle>& handle, ByteView data, std::uint64_t offset) {
   const bool kill_suidgid = KernelChannel::current().kill_suidgid;
-  if (mount_.lot->admits(data.size()) && mount_.gate.enter()) {
-    write_now(std::move(request), *handle, data, offset, kill_suidgid);
-    mount_.gate.leave();
-    return;
+  if (mount_.lot->admits(data.size())) {
+    if (const SlowGate::Place place(mount_.gate); place) {
+      write_now(std::move(request), *handle, data, offset, kill_suidgid);
+      return;
+    }
   }
   // It has to wait, so it needs data of its own: `data` lies in the thread's buffer.
   auto held = std::make_shared<Request>(std::move(request));
@@ -144,7 +145,8 @@ void LiveBranch::write(Request request, const std::shared_ptr<LiveHandle>& handl
   const std::stop_token stop = held->context().stop;
   mount_.lot->park(copy->size(), stop, [this, held, copy, handle, offset, kill_suidgid](const Status& relief) {
     if (relief) {
-      write_now(std::move(*held), *handle, *copy, offset, kill_suidgid);
+      run_guarded(std::move(*held),
+                  [&](Request asked) { write_now(std::move(asked), *handle, *copy, offset, kill_suidgid); });
     } else {
       held->fail(relief.error(), "writing /live/" + handle->database.name);
     }
@@ -160,7 +162,7 @@ void LiveBranch::with_room(Request request, const std::shared_ptr<LiveHandle>& h
   const std::stop_token stop = held->context().stop;
   mount_.lot->park(0, stop, [held, handle, work = std::move(work)](const Status& relief) {
     if (relief) {
-      work(std::move(*held));
+      run_guarded(std::move(*held), work);
     } else {
       held->fail(relief.error(), "flushing /live/" + handle->database.name);
     }

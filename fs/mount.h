@@ -31,10 +31,6 @@ inline constexpr double kForEver = 1e9;      ///< sealed snapshots never change
 inline constexpr double kListTimeout = 1;    ///< lists of databases, snapshots and moments: they change under the kernel
 inline constexpr double kNoTime = 0;
 
-/// Requests that may wait for a network or disk at once; further ones wait without a thread.
-inline constexpr std::size_t kSlowRunningMax = 128;
-inline constexpr std::size_t kPoolThreads = 4;
-
 /// Everything that a mount's parts share. Made by the session before the first request and gone after the last.
 struct Mount {
   Mount(Repository& repository_in, Clock& clock_in, MountOptions options_in)
@@ -46,7 +42,8 @@ struct Mount {
         interrupts(clock_in),
         services{clock_in, interrupts, options.read_timeout, handles},
         gate(kSlowRunningMax),
-        pool(kPoolThreads),
+        pool(std::make_shared<WorkerPool>(kPoolThreads)),
+        seals(kSealThreads),
         lot(std::make_shared<ParkingLot>(repository_in.pipeline().pressure(), pool, options.parked_bytes_max)),
         live(*this) {}
 
@@ -66,7 +63,8 @@ struct Mount {
   OpenHandles handles;
   RequestServices services;
   SlowGate gate;
-  WorkerPool pool;
+  const std::shared_ptr<WorkerPool> pool;  ///< parked requests that go on
+  WorkerPool seals;                        ///< apart, so that writes that have room again don't wait for them
   std::shared_ptr<ParkingLot> lot;
   LiveBranch live;
   StagingSpace space;

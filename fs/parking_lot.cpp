@@ -34,11 +34,12 @@ void ParkingLot::park(std::uint64_t bytes, const std::stop_token& stop, Resume r
       bytes_ += bytes;
       auto& parked = line_.emplace_back(Parked{bytes, stop, std::move(resume), nullptr});
       // The callback may run under a lock of the library, so it only leaves word.
-      parked.on_stop = std::make_unique<std::stop_callback<std::function<void()>>>(stop, [weak = weak_from_this(), &pool = pool_] {
-        pool.submit([weak] {
-          if (const auto lot = weak.lock()) lot->sweep_cancelled();
-        });
-      });
+      parked.on_stop =
+          std::make_unique<std::stop_callback<std::function<void()>>>(stop, [weak = weak_from_this(), pool = pool_] {
+            pool->submit([weak] {
+              if (const auto lot = weak.lock()) lot->sweep_cancelled();
+            });
+          });
       ask = !std::exchange(asked_, true);
       resume = nullptr;
     }
@@ -70,14 +71,17 @@ void ParkingLot::close() {
 }
 
 void ParkingLot::ask_for_relief() {
-  pressure_.when_relieved([weak = weak_from_this(), &pool = pool_](const Status& relief) {
+  pressure_.when_relieved([weak = weak_from_this()](const Status& relief) {
     if (const auto lot = weak.lock()) {
-      pool.submit([lot, relief] { lot->go_on(relief); });
+      lot->pool_->submit([lot, relief] { lot->go_on(relief); });
     }
   });
 }
 
+/// After a relief the first in line goes on whatever its size: room for it was told of, and where staging is small it
+/// may never fit below the limit where writers begin to wait, though below the one that the disk sets.
 void ParkingLot::go_on(const Status& relief) {
+  bool is_first = true;
   if (!relief) log_error("writers waited for room in staging in vain and get ENOSPC: " + relief.error().message());
   while (true) {
     std::list<Parked> next;
@@ -91,7 +95,7 @@ void ParkingLot::go_on(const Status& relief) {
         next.swap(line_);
         bytes_ = 0;
         asked_ = false;
-      } else if (pressure_.admits(line_.front().bytes)) {
+      } else if (std::exchange(is_first, false) || pressure_.admits(line_.front().bytes)) {
         bytes_ -= line_.front().bytes;
         next.splice(next.begin(), line_, line_.begin());
       }

@@ -21,9 +21,10 @@ class ParkingLot : public std::enable_shared_from_this<ParkingLot> {
   /// What goes on with the request: success, or why not. Must not throw.
   using Resume = std::function<void(const Status&)>;
 
-  /// `pressure` and `pool` outlive the lot. At most `bytes_max` bytes of data may be parked.
-  ParkingLot(Pressure& pressure, WorkerPool& pool, std::uint64_t bytes_max)
-      : pressure_(pressure), pool_(pool), bytes_max_(bytes_max) {}
+  /// `pressure` outlives the lot; the pool is finished by its owner before the lot is let go. At most `bytes_max` bytes
+  /// of data may be parked.
+  ParkingLot(Pressure& pressure, std::shared_ptr<WorkerPool> pool, std::uint64_t bytes_max)
+      : pressure_(pressure), pool_(std::move(pool)), bytes_max_(bytes_max) {}
 
   /// Whether a request with `bytes` may go on at once: there is room, and nobody waits already.
   [[nodiscard]] bool admits(std::uint64_t bytes) const;
@@ -49,7 +50,8 @@ class ParkingLot : public std::enable_shared_from_this<ParkingLot> {
   void sweep_cancelled();
 
   Pressure& pressure_;
-  WorkerPool& pool_;
+  /// Shared, since a relief may hold on to the lot, and come to submit, while the mount goes.
+  const std::shared_ptr<WorkerPool> pool_;
   const std::uint64_t bytes_max_;
   mutable std::mutex mutex_;
   std::list<Parked> line_;

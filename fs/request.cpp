@@ -94,4 +94,12 @@ void Request::statistics(const struct statvfs& statistics) { fuse_reply_statfs(t
 void Request::position(std::int64_t offset) { fuse_reply_lseek(take(), offset); }
 void Request::none() { fuse_reply_none(take()); }
 
+void log_thrown(std::string_view what) noexcept {
+  try {
+    log_error("internal: a filesystem request failed with " + std::string(what));
+  } catch (const std::exception&) {
+    return;  // without memory for the line the errno has to do
+  }
+}
+
 }  // namespace holdfast::fs

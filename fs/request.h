@@ -4,9 +4,11 @@
 #include <fuse_lowlevel.h>
 
 #include <chrono>
+#include <exception>
 #include <memory>
 #include <span>
 #include <string_view>
+#include <utility>
 
 #include "core/base/bytes.h"
 #include "core/base/call_context.h"
@@ -77,5 +79,20 @@ class Request {
   fuse_req_t request_;
   std::unique_ptr<Hook> interruption_;
 };
+
+void log_thrown(std::string_view what) noexcept;
+
+/// Runs `work(request)`. What it throws goes no further: it is logged, and the request, dropped on the way, answers EIO
+/// by itself.
+template <typename Work>
+void run_guarded(Request request, Work&& work) noexcept {
+  try {
+    work(std::move(request));
+  } catch (const std::exception& error) {
+    log_thrown(error.what());
+  } catch (...) {
+    log_thrown("something unknown");
+  }
+}
 
 }  // namespace holdfast::fs

@@ -112,8 +112,9 @@ void SessionLoop::begin_work() {
   if (!added) log_warning(added.error().message());
 }
 
-/// Whether this thread is to leave, since enough others wait. Decided and counted in one step: were one that leaves still counted among those
-/// that wait, the others would leave on its account, down to the last, and nobody would read requests any more.
+/// Whether this thread is to leave, since enough others wait. Decided and counted in one step: were one that leaves
+/// still counted among those that wait, the others would leave on its account, down to the last, and nobody would read
+/// requests any more.
 bool SessionLoop::is_spare_after_work() {
   const std::lock_guard lock(mutex_);
   if (idle_ >= kIdleMax) return true;

@@ -16,7 +16,8 @@ namespace holdfast::fs {
 class RequestReader {
  public:
   virtual ~RequestReader() = default;
-  /// Waits for the next request and keeps it. Above 0 when there is one, 0 when the filesystem is unmounted, else a negative errno.
+  /// Waits for the next request and keeps it. Above 0 when there is one, 0 when the filesystem is unmounted, else a
+  /// negative errno.
   virtual int receive() = 0;
   /// Has the request answered, now or later in another thread.
   virtual void process() = 0;
@@ -47,7 +48,8 @@ class SessionLoop {
   /// Every thread has ended (see wait_ended).
   ~SessionLoop();
 
-  /// Serves in threads of its own until the filesystem is unmounted. Errors: kInternal (no thread can be made: nothing is served).
+  /// Serves in threads of its own until the filesystem is unmounted. Errors: kInternal (no thread can be made: nothing
+  /// is served).
   Status start();
   /// Returns when the filesystem is unmounted and all threads have ended.
   void wait_ended();
@@ -67,7 +69,7 @@ class SessionLoop {
   mutable std::mutex mutex_;
   std::condition_variable ended_;
   std::size_t threads_ = 0;
-  std::size_t idle_ = 0;  ///< of them, those that wait for a request or are on their way there; one that is leaving is not
+  std::size_t idle_ = 0;  ///< of them, those that wait for a request; not those that are leaving
 };
 
 }  // namespace holdfast::fs

@@ -12,13 +12,12 @@ namespace holdfast::fs {
 /// `work` must own what it needs.
 template <typename Work>
 void run_slowly(Mount& mount, Request request, Work work) {
-  if (mount.gate.enter()) {
+  if (const SlowGate::Place place(mount.gate); place) {
     work(std::move(request));
-    mount.gate.leave();
     return;
   }
   auto held = std::make_shared<Request>(std::move(request));
-  mount.gate.run([held, work = std::move(work)]() mutable { work(std::move(*held)); });
+  mount.gate.run([held, work = std::move(work)]() mutable { run_guarded(std::move(*held), work); });
 }
 
 }  // namespace holdfast::fs

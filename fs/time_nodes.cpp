@@ -95,7 +95,7 @@ void DatabaseFolder::make_directory(Mount& mount, Request request, const std::st
       mount.table.release(entry->ino, 1);
     }
   };
-  mount.pool.submit(std::move(job));
+  mount.seals.submit(std::move(job));
 }
 
 void DatabaseFolder::remove_directory(Mount& mount, Request request, const std::string& name) const {

@@ -10,8 +10,15 @@
 
 namespace holdfast::fs {
 
-/// A few threads for work that must not run where it arises: seals asked for by mkdir, parked requests that go on, sweeps after an interrupt.
-/// Owned by the mount; submit() is safe from any thread and never waits. Jobs must not throw.
+/// Requests that may wait for a network or disk at once; further ones wait without a thread.
+inline constexpr std::size_t kSlowRunningMax = 128;
+inline constexpr std::size_t kPoolThreads = 4;
+/// Seals asked for by mkdir at once, each of another database; they may take minutes.
+inline constexpr std::size_t kSealThreads = 4;
+
+/// A few threads for work that must not run where it arises: seals asked for by mkdir; parked requests that go on, and
+/// sweeps after an interrupt. Owned by the mount; submit() is safe from any thread and never waits. Jobs must not
+/// throw.
 class WorkerPool {
  public:
   explicit WorkerPool(std::size_t thread_count);
@@ -42,12 +49,27 @@ class SlowGate {
 
   /// Runs `job` in this thread now, or leaves it to another one. Jobs must not throw.
   void run(std::function<void()> job);
-  /// Takes a place if one is free: then the caller runs its work itself, and leave()s.
-  bool enter();
-  /// Gives the place back; first runs those in line.
-  void leave();
+  /// A place if one was free, given back at the end of the scope, which first runs those in line: the caller runs its
+  /// work itself.
+  class Place {
+   public:
+    explicit Place(SlowGate& gate) : gate_(gate), taken_(gate.enter()) {}
+    ~Place() {
+      if (taken_) gate_.leave();
+    }
+    Place(const Place&) = delete;
+    Place& operator=(const Place&) = delete;
+    explicit operator bool() const noexcept { return taken_; }
+
+   private:
+    SlowGate& gate_;
+    const bool taken_;
+  };
 
  private:
+  bool enter();
+  void leave();
+
   std::mutex mutex_;
   std::deque<std::function<void()>> line_;
   std::size_t running_ = 0;

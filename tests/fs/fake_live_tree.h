@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 #include <mutex>
+#include <new>
 #include <vector>
 
 #include "core/live/live_error.h"
@@ -27,6 +28,7 @@ class FakeLiveTree final : public LiveTree {
   void set_judge(CompletenessJudge) override {}
 
   Result<LiveAttributes> lookup(std::uint64_t parent, std::string_view name, const CallContext&) override {
+    if (name.starts_with(kNameThatThrows)) throw std::bad_alloc();
     const std::lock_guard lock(mutex_);
     Item& above = items_.at(parent);
     if (!is_dir(above)) return name_error(NameRefusal::kNotDirectory, "not a directory");
@@ -189,6 +191,9 @@ class FakeLiveTree final : public LiveTree {
   void mark_changed() override {}
   Inode base_root() const override { return {}; }
   TreeRoot base_links() const override { return {}; }
+
+  /// Looking up names that begin so throws, as out of memory does.
+  static constexpr std::string_view kNameThatThrows = "throws";
 
   // What tests look at.
   struct Item {

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <thread>
 
 #include "core/base/clock.h"
 #include "core/chunk/chunker.h"
@@ -19,27 +20,42 @@ namespace holdfast::testing {
 /// Room in staging, as the test says.
 class FakePressure final : public Pressure {
  public:
-  bool admits(std::uint64_t) const noexcept override { return !full_; }
+  bool admits(std::uint64_t bytes) const noexcept override { return !full_ && bytes <= largest_; }
   void when_relieved(std::function<void(Status)> resume) override {
     const std::lock_guard lock(mutex_);
-    waiting_.push_back(std::move(resume));
+    ++asked_;
+    if (full_) {
+      waiting_.push_back(std::move(resume));
+    } else {  // who asks may have seen it full just before
+      threads_.emplace_back([resume = std::move(resume)] { resume(ok_status()); });
+    }
   }
   void fill() { full_ = true; }
+  /// Nothing larger is admitted even with room.
+  void admit_at_most(std::uint64_t bytes) { largest_ = bytes; }
   /// Ends all waits; with success there is room again.
   void relieve(const Status& status) {
-    if (status) full_ = false;
     std::vector<std::function<void(Status)>> waiting;
     {
       const std::lock_guard lock(mutex_);
+      if (status) full_ = false;
       waiting.swap(waiting_);
     }
     for (auto& resume : waiting) resume(status);
   }
+  /// How often when_relieved was called.
+  std::size_t asked() const {
+    const std::lock_guard lock(mutex_);
+    return asked_;
+  }
 
  private:
   std::atomic<bool> full_ = false;
-  std::mutex mutex_;
+  std::atomic<std::uint64_t> largest_ = UINT64_MAX;
+  mutable std::mutex mutex_;
+  std::size_t asked_ = 0;
   std::vector<std::function<void(Status)>> waiting_;
+  std::vector<std::jthread> threads_;
 };
 
 class FakePipeline final : public ChunkPipeline {
@@ -121,6 +137,12 @@ class FakeRepository final : public Repository {
   }
 
   Result<SealResult> seal(const std::string& database, const SealOptions& options, const CallContext&) override {
+    {
+      std::unique_lock lock(seals_mutex_);
+      ++seals_held;
+      seals_moved_.wait(lock, [this] { return !seals_are_held_; });
+      --seals_held;
+    }
     if (reads_as_moment(options.label)) return Error(ErrorCode::kInvalidArgument, "a label that reads as a moment");
     HOLDFAST_ASSIGN(auto sealed, tree(database).freeze(pipeline_.chunks, pipeline_.chunks));
     const std::lock_guard lock(mutex_);
@@ -201,6 +223,13 @@ class FakeRepository final : public Repository {
   InitResult recovery_sheet() const override { return {}; }
   Status close() override { return ok_status(); }
 
+  /// Makes seals take until they are let go.
+  void hold_seals(bool held) {
+    const std::lock_guard lock(seals_mutex_);
+    seals_are_held_ = held;
+    seals_moved_.notify_all();
+  }
+  std::atomic<std::size_t> seals_held = 0;
   FakePressure& room() { return pipeline_.room; }
   StallingSource& stalling() { return source_; }
   MemoryChunks& chunks() { return pipeline_.chunks; }
@@ -208,6 +237,9 @@ class FakeRepository final : public Repository {
 
  private:
   Clock& clock_;
+  std::mutex seals_mutex_;
+  std::condition_variable seals_moved_;
+  bool seals_are_held_ = false;
   mutable std::mutex mutex_;
   std::map<std::string, std::unique_ptr<FakeLiveTree>> trees_;
   std::vector<SnapshotView> views_;

@@ -32,6 +32,7 @@ class MountTest : public ::testing::Test {
   }
   void TearDown() override {
     repository.stalling().stall(false);
+    repository.hold_seals(false);
     repository.room().relieve(ok_status());
     if (!mount) return;
     const Status stopped = mount->stop(false);

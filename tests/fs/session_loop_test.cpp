@@ -13,7 +13,8 @@
 namespace holdfast::fs {
 namespace {
 
-/// What the test and the loop's threads share: requests as the test sends them, answered and left when the test lets them.
+/// What the test and the loop's threads share: requests as the test sends them, answered and left when the test lets
+/// them.
 class Desk {
  public:
   struct Counts {
@@ -112,7 +113,8 @@ class SessionLoopTest : public ::testing::Test {
   void send() {
     desk.change([](Desk::Counts& counts) { ++counts.sent; });
   }
-  /// Until what was sent is done (or held), and every thread waits for a request, works or is leaving. None may end meanwhile.
+  /// Until what was sent is done (or held), and every thread waits for a request, works or is leaving. None may end
+  /// meanwhile.
   void settle() {
     desk.wait_until([this](const Desk::Counts& counts) {
       return counts.sent == 0 && (counts.hold_work || counts.working == 0) &&

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "fs/worker_pool.h"
 #include "tests/fs/mount_fixture.h"
 #include "tests/support/seeded_random.h"
 
@@ -150,6 +151,39 @@ TEST_F(StallMount, ManyStalledReads_StopNobodyElse) {
   EXPECT_EQ(read("live/db/other"), "readable");
   EXPECT_NE(run("ls " + path("snapshots/db")).find("latest"), std::string::npos);
   repository.stalling().stall(false);
+}
+
+TEST_F(StallMount, SealsThatTakeLong_DontHoldBackWritesThatHaveRoomAgain) {
+  constexpr std::size_t kSeals = 8;
+  for (std::size_t i = 0; i < kSeals; ++i) {
+    make_database("sealed" + std::to_string(i));
+    seal("sealed" + std::to_string(i));
+  }
+  repository.hold_seals(true);
+  std::vector<std::jthread> sealers;
+  for (std::size_t i = 0; i < kSeals; ++i) {
+    sealers.emplace_back(
+        [&, i] { EXPECT_EQ(::mkdir(path("snapshots/sealed" + std::to_string(i) + "/label").c_str(), 0700), 0); });
+  }
+  wait_until([&] { return repository.seals_held >= fs::kSealThreads; });
+  repository.room().fill();
+  std::jthread writer([&] { write("live/db/f", "written"); });
+  wait_until([&] { return mount->counters().parked >= 1; });
+  repository.room().relieve(ok_status());
+  writer.join();
+  EXPECT_EQ(read("live/db/f"), "written");
+  EXPECT_GE(repository.seals_held, fs::kSealThreads);
+  repository.hold_seals(false);
+}
+
+/// More often than there are places for requests that may wait.
+TEST_F(StallMount, RequestsThatThrow_AreEio_AndKeepNoPlace) {
+  for (std::size_t i = 0; i <= fs::kSlowRunningMax; ++i) {
+    const std::string name = std::string(FakeLiveTree::kNameThatThrows) + std::to_string(i);
+    ASSERT_EQ(error_of([&] { return ::access(at(name).c_str(), F_OK); }), EIO) << i;
+  }
+  write("live/db/f", "written");
+  EXPECT_EQ(read("live/db/f"), "written");
 }
 
 class ShortTimeout : public StallMount {

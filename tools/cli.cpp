@@ -128,7 +128,8 @@ void Commands::define_reading() {
   list->add_option("--tag", to_.tags, "only with this tag")->allow_extra_args(false);
   list->add_option("--since", to_.since, "not older than this moment");
   list->add_option("--until", to_.until, "not newer than this moment");
-  for (const auto& [name, text] : {std::pair("show", "what is known of a snapshot"), std::pair("ls", "list a directory of a snapshot"),
+  for (const auto& [name, text] : {std::pair("show", "what is known of a snapshot, and where it lies"),
+                                   std::pair("ls", "list a directory of a snapshot"),
                                    std::pair("cat", "write a file of a snapshot to standard output")}) {
     auto* command = add(name, text, std::string("holdfast ") + name + " orders@latest" + (std::string(name) == "show" ? "" : ":/orders.sql"));
     command->add_option("SNAP", to_.operands, "DB@TIME or an id, with :PATH behind it")->required()->expected(1);

@@ -160,30 +160,13 @@ Result<int> run_list(Session& session) {
   return 0;
 }
 
-Result<int> run_show(Session& session) {
-  const SnapshotPath parts = split_snapshot_path(session.invocation.operands.front());
-  HOLDFAST_ASSIGN(const SnapshotInfo snapshot, session.repository.resolve(parts.snapshot));
-  const nlohmann::json document = snapshot_json(snapshot);
-  if (session.io.json) {
-    session.io.print(json_text(document));
-    return 0;
-  }
-  std::string text;
-  for (const auto& [key, value] : document.items()) {
-    text += key + std::string(key.size() < 18 ? 18 - key.size() : 1, ' ') + (value.is_string() ? value.get<std::string>() : value.dump()) + "\n";
-  }
-  session.io.print(text);
-  return 0;
-}
-
 }  // namespace
 
 Result<int> run_snapshot_command(Session& session) {
   const std::string& command = session.invocation.command;
   if (command == "snapshot") return run_snapshot(session);
   if (command == "backup") return run_backup(session);
-  if (command == "list") return run_list(session);
-  return run_show(session);
+  return run_list(session);
 }
 
 }  // namespace holdfast

@@ -25,16 +25,16 @@ struct Command {
 };
 
 constexpr std::array kCommands{
-    Command{"snapshot", run_snapshot_command, true},   Command{"backup", run_snapshot_command, false},
-    Command{"list", run_snapshot_command, true},       Command{"show", run_snapshot_command, false},
-    Command{"ls", run_reading_command, false},         Command{"cat", run_reading_command, false},
-    Command{"restore", run_reading_command, false},    Command{"status", run_care_command, false},
-    Command{"wait", run_care_command, false},          Command{"verify", run_care_command, false},
-    Command{"check", run_care_command, true},          Command{"network stats", run_care_command, false},
-    Command{"umount", run_care_command, false},        Command{"db list", run_policy_command, false},
-    Command{"db show", run_policy_command, false},     Command{"db set", run_policy_command, false},
-    Command{"key list", run_policy_command, false},    Command{"change-passphrase", run_policy_command, false},
-    Command{"wal-push", run_wal_command, true},        Command{"wal-fetch", run_wal_command, true},
+    Command{"snapshot", run_snapshot_command, true}, Command{"backup", run_snapshot_command, false},
+    Command{"list", run_snapshot_command, true},     Command{"show", run_show_command, false},
+    Command{"ls", run_reading_command, false},       Command{"cat", run_reading_command, false},
+    Command{"restore", run_reading_command, false},  Command{"status", run_care_command, false},
+    Command{"wait", run_care_command, false},        Command{"verify", run_care_command, false},
+    Command{"check", run_care_command, true},        Command{"network stats", run_care_command, false},
+    Command{"umount", run_care_command, false},      Command{"db list", run_policy_command, false},
+    Command{"db show", run_policy_command, false},   Command{"db set", run_policy_command, false},
+    Command{"key list", run_policy_command, false},  Command{"change-passphrase", run_policy_command, false},
+    Command{"wal-push", run_wal_command, true},      Command{"wal-fetch", run_wal_command, true},
 };
 
 const Command* find_command(std::string_view name) {

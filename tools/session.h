@@ -34,7 +34,8 @@ int run_in_repository(Session& session);
 bool needs_repository(const std::string& command);
 
 // Families of commands; each returns an exit code or the error to print.
-Result<int> run_snapshot_command(Session& session);  ///< snapshot, backup, list, show
+Result<int> run_snapshot_command(Session& session);  ///< snapshot, backup, list
+Result<int> run_show_command(Session& session);
 Result<int> run_reading_command(Session& session);   ///< ls, cat, restore
 Result<int> run_care_command(Session& session);      ///< status, wait, verify, check, network stats, umount
 Result<int> run_policy_command(Session& session);    ///< db …, key list, change-passphrase

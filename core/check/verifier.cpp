@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "core/check/reference_walk.h"
 #include "core/chunk/chunk_codec.h"
 
 namespace holdfast {
@@ -21,80 +20,17 @@ void Verifier::note(std::vector<std::string>& list, std::size_t max, std::string
   if (list.size() < max && std::find(list.begin(), list.end(), text) == list.end()) list.push_back(std::move(text));
 }
 
-/// An index that is being rebuilt is waited for before a chunk is called nowhere.
-Result<std::optional<ChunkLocation>> Verifier::locate(const ChunkId& id, const CallContext& context) {
-  for (;;) {
-    const auto before = parts_.directories.progress();
-    if (const auto staged = parts_.stage.find(id)) return staged;
-    HOLDFAST_ASSIGN(const auto location, parts_.index.find(id));
-    if (location && parts_.stage.is_usable(location->pack)) return location;
-    const auto after = parts_.directories.progress();
-    if (after.round != before.round || after.done != before.done) continue;  // it may be there by now
-    if (!after.is_running) return std::optional<ChunkLocation>();
-    HOLDFAST_TRY(parts_.directories.wait_beyond(after, context));
-  }
+bool Verifier::Needs::add(const ChunkId& id, const ChunkLocation& at, const std::string& path) {
+  if (!paths.emplace(id, path).second) return false;
+  packs[at.pack].push_back({id, at});
+  return true;
 }
 
-Status Verifier::add_chunk(const ChunkId& id, const std::string& path, Needs& needs, const CallContext& context) {
-  if (!needs.paths.emplace(id, path).second) return ok_status();
-  HOLDFAST_ASSIGN(const auto location, locate(id, context));
-  if (!location) {
-    note(needs.damaged, kDamagedMax, path.empty() ? "/" : path);
-    return ok_status();
-  }
-  needs.packs[location->pack].push_back({id, *location});
+void Verifier::Needs::note_nowhere(const std::string& path) { note(damaged, kDamagedMax, path.empty() ? "/" : path); }
+
+Status Verifier::Needs::note_unreadable(const std::string& path, const Error& error) {
+  note(damaged, kDamagedMax, (path.empty() ? "/" : path) + " (and all below: " + error.message() + ")");
   return ok_status();
-}
-
-/// Bases of differences stand in the packs' directories: those of needed records are needed too.
-Status Verifier::add_bases(Needs& needs, const CallContext& context) {
-  std::set<PackNumber> looked_at;
-  for (bool grew = true; grew;) {
-    grew = false;
-    std::vector<PackNumber> numbers;
-    for (const auto& [number, records] : needs.packs) {
-      if (!looked_at.contains(number)) numbers.push_back(number);
-    }
-    for (const PackNumber number : numbers) {
-      looked_at.insert(number);
-      const auto row = parts_.stage.table().find(number);
-      if (!row) continue;  // still open
-      const auto directory = parts_.directories.read_directory(*row, context);
-      if (!directory) {
-        if (is_of_context(directory.error())) return directory.error();
-        continue;  // the copies' own checks tell what is wrong
-      }
-      for (const auto& entry : directory->entries) {
-        const auto needed = needs.paths.find(entry.id);
-        if (!entry.base || needed == needs.paths.end() || needs.paths.contains(*entry.base)) continue;
-        const std::string path = needed->second;
-        HOLDFAST_TRY(add_chunk(*entry.base, path, needs, context));
-        grew = true;
-        const auto location = parts_.index.find(*entry.base);
-        if (location && *location) looked_at.erase((*location)->pack);  // a base of a base may be in a pack that was looked at
-      }
-    }
-  }
-  return ok_status();
-}
-
-Result<Verifier::Needs> Verifier::collect(const SnapshotView& snapshot, const CallContext& context) {
-  Needs needs;
-  ReferenceWalk walk;
-  walk.visit = [&](const ChunkRef& ref, const std::string& path) -> Result<bool> {
-    HOLDFAST_TRY(check_context(context, parts_.clock, "verifying"));
-    if (needs.paths.contains(ref.id)) return false;
-    HOLDFAST_TRY(add_chunk(ref.id, path, needs, context));
-    return true;
-  };
-  walk.unreadable = [&](const ChunkRef&, const std::string& path, const Error& error) -> Status {
-    if (is_of_context(error)) return error;
-    note(needs.damaged, kDamagedMax, (path.empty() ? "/" : path) + " (and all below: " + error.message() + ")");
-    return ok_status();
-  };
-  HOLDFAST_TRY(walk_references(parts_.source, snapshot.root, snapshot.links, walk, context));
-  HOLDFAST_TRY(add_bases(needs, context));
-  return needs;
 }
 
 std::vector<Verifier::Record> Verifier::sample(const std::vector<Record>& records) {
@@ -251,7 +187,9 @@ Result<VerifyReport::Snapshot> Verifier::verify(const SnapshotView& snapshot, st
   VerifyReport::Snapshot out;
   out.id = snapshot.info.id;
   out.name = snapshot.info.database + "@" + snapshot.info.name;
-  HOLDFAST_ASSIGN(const Needs needs, collect(snapshot, context));
+  Needs needs;
+  HOLDFAST_TRY(NeedsWalk({parts_.stage, parts_.index, parts_.source, parts_.directories, parts_.clock}, needs)
+                   .walk(snapshot, context));
   out.damaged = needs.damaged;
   std::map<std::string, VerifyReport::Network> networks;
   std::map<PackNumber, Pack> packs;

@@ -4,9 +4,8 @@
 #include <set>
 
 #include "core/catalog/catalog_view.h"
+#include "core/check/needs_walk.h"
 #include "core/repo/databases.h"
-#include "core/repo/index_rebuilder.h"
-#include "core/repo/repository.h"
 
 namespace holdfast {
 
@@ -42,15 +41,20 @@ class Verifier {
     ChunkId id;
     ChunkLocation location;
   };
-  struct Needs {
+  struct Needs final : NeededChunks {
     std::map<PackNumber, std::vector<Record>> packs;
     std::unordered_map<ChunkId, std::string> paths;  ///< one path that needs the chunk
     std::vector<std::string> damaged;
+
+    [[nodiscard]] bool knows(const ChunkId& id) const override { return paths.contains(id); }
+    bool add(const ChunkId& id, const ChunkLocation& at, const std::string& path) override;
+    [[nodiscard]] bool needs(PackNumber, const PackEntry& entry) const override { return paths.contains(entry.id); }
+    [[nodiscard]] std::string path_of(const ChunkId& id) const override { return paths.at(id); }
+    void note_nowhere(const std::string& path) override;
+    Status note_unreadable(const std::string& path, const Error& error) override;
+    /// The copies' own checks tell what is wrong.
+    Status note_no_directory(PackNumber, const Error&) override { return ok_status(); }
   };
-  Result<Needs> collect(const SnapshotView& snapshot, const CallContext& context);
-  Status add_chunk(const ChunkId& id, const std::string& path, Needs& needs, const CallContext& context);
-  Result<std::optional<ChunkLocation>> locate(const ChunkId& id, const CallContext& context);
-  Status add_bases(Needs& needs, const CallContext& context);
   /// What was found of a pack on one network.
   struct Copy {
     std::string network;

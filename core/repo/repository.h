@@ -72,6 +72,28 @@ struct SnapshotView {
   TreeRoot links;
 };
 
+/// The packs that a snapshot leans on, bases of its differences included.
+struct SnapshotLocations {
+  struct Pack {
+    std::optional<PackId> id;       ///< nullopt: still open, so it has no name yet
+    std::uint64_t size_bytes = 0;   ///< of an open one what the snapshot has in it
+    std::uint64_t chunks = 0;       ///< of the snapshot in it
+    std::uint64_t chunk_bytes = 0;  ///< their records
+    bool is_staged = false;         ///< its file is in this machine's staging folder
+  };
+  std::vector<Pack> packs;
+  std::vector<std::string> problems;  ///< why there may be more: at most 20, for people; empty: these are all
+};
+
+/// A pack on a network, by what the catalog says.
+struct PackCopy {
+  std::string network;
+  std::string locator;  ///< the network's name for it: a CID, a path below the directory
+  std::uint64_t size_bytes = 0;
+  std::string_view state;  ///< what the last look at it gave: "good", "missing", "corrupt", "unreachable"
+  [[nodiscard]] bool is_bad() const noexcept { return state == "missing" || state == "corrupt"; }
+};
+
 struct SealOptions {
   std::string label;
   std::vector<std::string> tags;
@@ -224,6 +246,11 @@ class Repository {
   /// The newest complete snapshot of a database at or before `moment`.
   virtual Result<SnapshotInfo> at(const std::string& database, WallNanos moment) const = 0;
   virtual Result<SnapshotView> open_snapshot(const SnapshotId& id, const CallContext& context) = 0;
+  /// Which packs a snapshot leans on: walks its trees, so this takes memory and time by its size. Errors: those of
+  /// open_snapshot; kDeadlineExceeded, kCancelled.
+  virtual Result<SnapshotLocations> locations(const SnapshotId& id, const CallContext& context) = 0;
+  /// Where a pack lies, in the order of the networks' names.
+  virtual std::vector<PackCopy> pack_copies(const PackId& pack) const = 0;
   /// Whether snapshots of a database can ever become safe: it has networks enough, one of them on another site. False for other writers' databases.
   virtual bool can_be_safe(const std::string& database) const = 0;
   /// Waits until each is staged or safe. Errors: kDeadlineExceeded; kUnsupported where no other site is configured, at once.

@@ -48,6 +48,8 @@ class RepositoryImpl final : public Repository {
   Result<SnapshotInfo> resolve(const std::string& spec) const override;
   Result<SnapshotInfo> at(const std::string& database, WallNanos moment) const override;
   Result<SnapshotView> open_snapshot(const SnapshotId& id, const CallContext& context) override;
+  Result<SnapshotLocations> locations(const SnapshotId& id, const CallContext& context) override;
+  std::vector<PackCopy> pack_copies(const PackId& pack) const override;
   bool can_be_safe(const std::string& database) const override;
   Status wait_for(const std::vector<SnapshotId>& ids, DurabilityState state, const CallContext& context) override;
   ChunkSource& source() noexcept override { return *rebuilding_source_; }

@@ -1,8 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "core/check/snapshot_locations.h"
 #include "core/repo/policy_text.h"
 #include "core/repo/repository_impl.h"
 
 namespace holdfast {
+namespace {
+
+std::string_view outcome_name(VerifiedOutcome outcome) noexcept {
+  switch (outcome) {
+    case VerifiedOutcome::kGood: return "good";
+    case VerifiedOutcome::kMissing: return "missing";
+    case VerifiedOutcome::kCorrupt: return "corrupt";
+    case VerifiedOutcome::kUnreachable: return "unreachable";
+  }
+  return "unreachable";
+}
+
+}  // namespace
 
 std::uint64_t RepositoryImpl::catalog_generation() const noexcept { return catalog_->view().generation(); }
 
@@ -103,6 +119,20 @@ Result<SnapshotView> RepositoryImpl::open_snapshot(const SnapshotId& id, const C
   HOLDFAST_ASSIGN(out.info, info_of(id));
   out.root = std::move(fields.root);
   out.links = std::move(fields.links);
+  return out;
+}
+
+Result<SnapshotLocations> RepositoryImpl::locations(const SnapshotId& id, const CallContext& context) {
+  HOLDFAST_ASSIGN(const SnapshotView snapshot, open_snapshot(id, context));
+  return find_locations(snapshot, {*stage_, *stores_.index, *rebuilding_source_, *rebuilder_, *options_.clock},
+                        context);
+}
+
+std::vector<PackCopy> RepositoryImpl::pack_copies(const PackId& pack) const {
+  std::vector<PackCopy> out;
+  for (const auto& row : catalog_->view().copy_rows(pack))
+    out.push_back({row.copy.network, row.copy.ref.locator, row.copy.ref.size_bytes, outcome_name(row.outcome)});
+  std::sort(out.begin(), out.end(), [](const PackCopy& a, const PackCopy& b) { return a.network < b.network; });
   return out;
 }
 

@@ -1,59 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fstream>
 
-#include "tests/repo/repository_fixture.h"
-#include "tests/support/temporary_folder.h"
+#include "tests/check/world.h"
 
 namespace holdfast {
 namespace {
 
-using testing::Machine;
 using testing::seal;
 using testing::SeededRandom;
-using testing::TemporaryFolder;
+using testing::World;
 using testing::write_file;
-
-/// One repository on two directories on two sites, with one settled snapshot.
-struct World {
-  TemporaryFolder folder;
-  std::shared_ptr<NetworkSet> networks;
-  std::unique_ptr<Machine> machine;
-  SnapshotId id;
-
-  World() {
-    std::vector<std::shared_ptr<ObjectStore>> stores;
-    for (const auto* name : {"alpha", "beta"}) {
-      DirectoryStore::Options options;
-      options.name = name;
-      options.site = name;
-      options.path = folder.path() + "/" + name;
-      auto opened = DirectoryStore::open(options);
-      EXPECT_TRUE(opened.has_value()) << (opened ? "" : opened.error().message());
-      stores.push_back(*opened);
-    }
-    networks = std::make_shared<NetworkSet>(stores);
-    machine = std::make_unique<Machine>(networks);
-    machine->init();
-    Repository& repository = machine->open();
-    EXPECT_TRUE(repository.create_database("orders", {}, 0, 0).has_value());
-    write_file(repository, "orders", "dump.sql", SeededRandom(3).bytes(500'000));
-    id = seal(repository, "orders").snapshot.id;
-    const auto settled = repository.settle(true, testing::patient());
-    EXPECT_TRUE(settled.has_value()) << (settled ? "" : settled.error().message());
-  }
-  [[nodiscard]] std::vector<std::filesystem::path> packs(const std::string& network) const {
-    std::vector<std::filesystem::path> out;
-    for (const auto& item : std::filesystem::recursive_directory_iterator(folder.path() + "/" + network + "/packs")) {
-      if (item.is_regular_file()) out.push_back(item.path());
-    }
-    return out;
-  }
-  VerifyReport::Snapshot verify(VerifyLevel level) {
-    const auto report = machine->repository().verify({id}, level, {}, testing::patient());
-    EXPECT_TRUE(report.has_value()) << (report ? "" : report.error().message());
-    return report && report->snapshots.size() == 1 ? report->snapshots.front() : VerifyReport::Snapshot{};
-  }
-};
 
 /// The network's file may be a hard link that it shares with staging and with the other network: it gets one of its own first.
 void flip_bit(const std::filesystem::path& path, std::streamoff offset) {

@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include <map>
+#include <nlohmann/json.hpp>
 
+#include "tests/support/file_bytes.h"
 #include "tests/support/temp_folder.h"
 
 namespace holdfast {
@@ -30,6 +32,15 @@ class Program : public ::testing::Test {
           return found == environment.end() ? std::nullopt : std::optional(found->second);
         },
         io);
+  }
+  /// What a command that succeeds prints.
+  std::string output_of(const std::vector<std::string>& arguments) {
+    const std::string path = folder_.path("output");
+    const int out = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    EXPECT_EQ(run(arguments, out), 0);
+    ::close(out);
+    std::ifstream in(path);
+    return {std::istreambuf_iterator<char>(in), {}};
   }
 
   testing::TempFolder folder_;
@@ -115,6 +126,55 @@ TEST_F(Program, NetworkThatMissed_Is3WhereTheQuorumHolds_AndCheckAsksForASafeOne
   std::ofstream(folder_.path("file")) << "content that was never stored";
   EXPECT_EQ(run({"backup", "new", folder_.path("file"), "--wait", "safe", "--timeout", "1s"}), 8);
   EXPECT_EQ(run({"check", "new"}), 1);  // none is safe
+}
+
+TEST_F(Program, Show_SaysWhichPacksLieWhere) {
+  std::ofstream config(folder_.path("holdfast.toml"));
+  for (const std::string name : {"a", "b"})
+    config << "[network." + name + "]\ntype = \"local\"\nsite = \"" + name + "\"\npath = \"" + folder_.path(name) +
+                  "\"\n";
+  config.close();
+  environment["HOLDFAST_CONFIG"] = folder_.path("holdfast.toml");
+  ASSERT_EQ(run({"init", "--iterations", "100000"}), 0);
+  std::ofstream(folder_.path("file")) << std::string(100'000, 'x') << "end";
+  ASSERT_EQ(run({"backup", "db", folder_.path("file"), "--wait", "safe"}), 0);
+
+  const auto shown = nlohmann::json::parse(output_of({"show", "db@latest", "--json"}));
+  EXPECT_EQ(shown.at("database"), "db");
+  EXPECT_EQ(shown.at("locations_complete"), true);
+  EXPECT_EQ(shown.at("staging").at("packs"), 0);
+  ASSERT_EQ(shown.at("locations").size(), 2U);
+  std::uint64_t bytes = 0;
+  std::set<std::string> stored;
+  for (const auto& item : std::filesystem::recursive_directory_iterator(folder_.path("b") + "/packs")) {
+    if (!item.is_regular_file()) continue;
+    bytes += item.file_size();
+    stored.insert(std::filesystem::relative(item.path(), folder_.path("b")).string());
+  }
+  const auto& on_b = shown.at("locations").at(1);
+  EXPECT_EQ(on_b.at("network"), "b");
+  EXPECT_EQ(on_b.at("packs"), stored.size());
+  EXPECT_EQ(on_b.at("bytes"), bytes);
+  std::set<std::string> locators;
+  for (const auto& object : on_b.at("objects")) {
+    locators.insert(object.at("locator"));
+    EXPECT_EQ(object.at("state"), "good");
+    EXPECT_GT(object.at("chunks"), 0);
+  }
+  EXPECT_EQ(locators, stored);
+  EXPECT_NE(output_of({"show", "db@latest"}).find("b: 1 of 1 packs, "), std::string::npos);
+
+  // What no network has yet lies in staging.
+  for (const std::string name : {"a", "b"}) {
+    std::filesystem::remove_all(folder_.path(name));
+    std::ofstream(folder_.path(name)) << "no folder";
+  }
+  std::ofstream(folder_.path("file")) << "other content that was never stored";
+  EXPECT_EQ(run({"backup", "new", folder_.path("file"), "--wait", "safe", "--timeout", "1s"}), 8);
+  const auto staged = nlohmann::json::parse(output_of({"show", "new@latest", "--json"}));
+  EXPECT_EQ(staged.at("locations").size(), 0U);
+  EXPECT_EQ(staged.at("staging").at("packs"), staged.at("leans_on").at("packs"));
+  EXPECT_GT(staged.at("staging").at("bytes"), 0);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@ namespace holdfast {
 namespace {
 
 constexpr std::size_t kSampleRecords = 8;
+constexpr std::size_t kSampleDrawsMax = 16 * kSampleRecords;  // of few records some are drawn twice
 constexpr std::size_t kProblemsMax = 20;
 constexpr std::string_view kThisHost = "this-host";
 
@@ -33,14 +34,17 @@ Status Verifier::Needs::note_unreadable(const std::string& path, const Error& er
   return ok_status();
 }
 
+/// Different ones, each as likely as any other.
 std::vector<Verifier::Record> Verifier::sample(const std::vector<Record>& records) {
   if (records.size() <= kSampleRecords) return records;
-  std::vector<Record> out;
-  for (std::size_t i = 0; i < kSampleRecords; ++i) {
+  std::set<std::size_t> picks;
+  for (std::size_t draw = 0; draw < kSampleDrawsMax && picks.size() < kSampleRecords; ++draw) {
     std::uint64_t pick = 0;
     if (!parts_.random.fill({reinterpret_cast<std::uint8_t*>(&pick), sizeof pick})) break;
-    out.push_back(records[pick % records.size()]);
+    picks.insert(pick % records.size());
   }
+  std::vector<Record> out;
+  for (const std::size_t pick : picks) out.push_back(records[pick]);
   return out;
 }
 
@@ -66,43 +70,72 @@ Status Verifier::check_here(const std::vector<Record>& records, VerifyLevel leve
   return ok_status();
 }
 
-Status Verifier::read_records(const CopyId& id, const NetworkCopy& copy, ObjectStore& store, const std::vector<Record>& records,
-                              VerifyReport::Network& report, Copy& out, const CallContext& context) {
-  const auto fail = [&](const Error& error, VerifiedOutcome outcome) {
-    if (out.outcome == VerifiedOutcome::kGood || outcome != VerifiedOutcome::kUnreachable) out.outcome = outcome;
-    note(report.problems, kProblemsMax, error.message());
-  };
+void Verifier::note_failure(Reading& reading, const Error& error, VerifiedOutcome outcome) {
+  if (reading.out.outcome == VerifiedOutcome::kGood || outcome != VerifiedOutcome::kUnreachable)
+    reading.out.outcome = outcome;
+  note(reading.report.problems, kProblemsMax, error.message());
+}
+
+/// Neighbours are fetched with one request. Where that fails for what is stored, its halves are asked for: so each
+/// record gets the verdict of its own bytes.
+Status Verifier::read_run(std::span<const RecordRange> run, Reading& reading, const CallContext& context) {
+  const auto records = VerifyingReader(reading.store).read_records(reading.copy.ref, run, context);
+  if (records) {
+    reading.report.bytes_read += run.back().offset + run.back().size_bytes - run.front().offset;
+    reading.report.sampled += run.size();
+    for (std::size_t i = 0; i < run.size(); ++i) {
+      if ((*records)[i]) {
+        reading.good.push_back(run[i].offset);
+        continue;
+      }
+      reading.out.bad.insert(run[i].id);
+      const std::string where =
+          "pack " + reading.copy.ref.locator + ": wrong bytes at " + std::to_string(run[i].offset);
+      note_failure(reading, Error(ErrorCode::kCorrupt, where), VerifiedOutcome::kCorrupt);
+    }
+    return ok_status();
+  }
+  HOLDFAST_TRY(check_context(context, parts_.clock, "verifying"));
+  const auto code = records.error().code();
+  // The probe found the object: one that ends too early is a damaged one.
+  const bool is_damaged = code == ErrorCode::kCorrupt || code == ErrorCode::kOutOfRange;
+  if (run.size() > 1 && (is_damaged || code == ErrorCode::kNotFound)) {
+    HOLDFAST_TRY(read_run(run.first(run.size() / 2), reading, context));
+    return reading.out.answered ? read_run(run.subspan(run.size() / 2), reading, context) : ok_status();
+  }
+  reading.report.sampled += run.size();
+  for (const auto& record : run) reading.out.bad.insert(record.id);
+  const auto outcome = is_damaged                     ? VerifiedOutcome::kCorrupt
+                       : code == ErrorCode::kNotFound ? VerifiedOutcome::kMissing
+                                                      : VerifiedOutcome::kUnreachable;
+  note_failure(reading, records.error(), outcome);
+  reading.out.answered = outcome != VerifiedOutcome::kUnreachable;
+  return ok_status();
+}
+
+Status Verifier::read_records(const CopyId& id, const std::vector<Record>& records, Reading& reading,
+                              const CallContext& context) {
   std::vector<std::uint64_t>& good = good_[id];
-  const auto known = static_cast<std::ptrdiff_t>(good.size());
+  std::vector<RecordRange> wanted;
   for (const auto& record : records) {
-    ++report.sampled;
-    if (std::binary_search(good.begin(), good.begin() + known, record.location.offset)) continue;
-    Bytes bytes(record.location.record_size_bytes);
-    const auto read = store.read(copy.ref, record.location.offset, bytes, context);
-    report.bytes_read += bytes.size();
-    if (read && verify_record(record.id, bytes)) {
-      good.push_back(record.location.offset);
-      continue;
-    }
-    out.bad.insert(record.id);
-    if (read) {
-      fail(Error(ErrorCode::kCorrupt, "pack " + copy.ref.locator + ": wrong bytes at " + std::to_string(record.location.offset)), VerifiedOutcome::kCorrupt);
-      continue;
-    }
-    HOLDFAST_TRY(check_context(context, parts_.clock, "verifying"));
-    const auto code = read.error().code();
-    // The probe found the object: one that ends too early is a damaged one.
-    const bool is_damaged = code == ErrorCode::kCorrupt || code == ErrorCode::kOutOfRange;
-    const auto outcome = is_damaged ? VerifiedOutcome::kCorrupt : code == ErrorCode::kNotFound ? VerifiedOutcome::kMissing : VerifiedOutcome::kUnreachable;
-    fail(read.error(), outcome);
-    if (outcome == VerifiedOutcome::kUnreachable) {
-      out.answered = false;
-      break;
+    if (std::binary_search(good.begin(), good.end(), record.location.offset)) {
+      ++reading.report.sampled;
+    } else {
+      wanted.push_back({record.id, record.location.offset, record.location.record_size_bytes});
     }
   }
+  std::sort(wanted.begin(), wanted.end(),
+            [](const RecordRange& a, const RecordRange& b) { return a.offset < b.offset; });
+  Status status;
+  for (const auto& run : split_in_ranges(wanted, {})) {
+    status = read_run(run, reading, context);
+    if (!status || !reading.out.answered) break;
+  }
+  const auto known = static_cast<std::ptrdiff_t>(good.size());
+  good.insert(good.end(), reading.good.begin(), reading.good.end());
   std::sort(good.begin() + known, good.end());
   std::inplace_merge(good.begin(), good.begin() + known, good.end());
-  return ok_status();
+  return status;
 }
 
 Result<Verifier::Copy> Verifier::check_copy(const PackRow& pack, const CopyRow& row, const std::vector<Record>& records, VerifyLevel level,
@@ -150,7 +183,8 @@ Result<Verifier::Copy> Verifier::check_copy(const PackRow& pack, const CopyRow& 
       if (there.insert(entry.id).second) wanted.push_back({entry.id, {pack.number, entry.offset, entry.record_size_bytes}});
     }
   }
-  HOLDFAST_TRY(read_records(id, copy, *store, wanted, report, out, context));
+  Reading reading{copy, *store, report, out, {}};
+  HOLDFAST_TRY(read_records(id, wanted, reading, context));
   if (is_doubted && out.outcome == VerifiedOutcome::kGood) cleared_.insert(id);
   if (out.outcome != VerifiedOutcome::kGood) ++report.failed;
   return out;

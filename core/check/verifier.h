@@ -6,6 +6,7 @@
 #include "core/catalog/catalog_view.h"
 #include "core/check/needs_walk.h"
 #include "core/repo/databases.h"
+#include "core/store/record_ranges.h"
 
 namespace holdfast {
 
@@ -75,8 +76,18 @@ class Verifier {
   Status check_here(const std::vector<Record>& records, VerifyLevel level, Pack& pack, const CallContext& context);
   Result<Copy> check_copy(const PackRow& pack, const CopyRow& row, const std::vector<Record>& records, VerifyLevel level, VerifyReport::Network& report,
                           const CallContext& context);
-  Status read_records(const CopyId& id, const NetworkCopy& copy, ObjectStore& store, const std::vector<Record>& records, VerifyReport::Network& report, Copy& out,
+  /// One copy that is read, and what that gives.
+  struct Reading {
+    const NetworkCopy& copy;
+    ObjectStore& store;
+    VerifyReport::Network& report;
+    Copy& out;
+    std::vector<std::uint64_t> good;  ///< offsets of records that were found good
+  };
+  Status read_records(const CopyId& id, const std::vector<Record>& records, Reading& reading,
                       const CallContext& context);
+  Status read_run(std::span<const RecordRange> run, Reading& reading, const CallContext& context);
+  static void note_failure(Reading& reading, const Error& error, VerifiedOutcome outcome);
   std::vector<Record> sample(const std::vector<Record>& records);
   void note_finding(const PackId& pack, const Copy& copy);
   void conclude(const Needs& needs, std::uint32_t domain, const std::map<PackNumber, Pack>& packs, VerifyReport::Snapshot& out) const;

@@ -69,24 +69,20 @@ void StoredChunkSource::State::prefetch_now(const std::vector<ChunkRef>& refs, c
   for (auto& [pack, wanted] : remote) fetch_ranges(std::move(wanted), stop);
 }
 
-/// Splits what is wanted of one pack into ranges that are worth one request each.
+/// What is wanted of one pack, in ranges that are worth one request each.
 void StoredChunkSource::State::fetch_ranges(std::vector<Wanted> wanted, const std::stop_token& stop) {
   std::sort(wanted.begin(), wanted.end(), [](const Wanted& a, const Wanted& b) { return a.at.offset < b.at.offset; });
+  std::vector<RecordRange> records;
+  for (const Wanted& each : wanted) records.push_back({each.flight->ref.id, each.at.offset, each.at.record_size_bytes});
   std::size_t first = 0;
-  for (std::size_t i = 1; i <= wanted.size(); ++i) {
-    if (i < wanted.size()) {
-      const std::uint64_t end = wanted[i - 1].at.offset + wanted[i - 1].at.record_size_bytes;
-      const std::uint64_t grown = wanted[i].at.offset + wanted[i].at.record_size_bytes - wanted[first].at.offset;
-      if (wanted[i].at.offset - end <= options.range_gap_max_bytes && grown <= options.range_max_bytes) continue;
-    }
-    fetch_range(std::span(wanted).subspan(first, i - first), stop);
-    first = i;
+  for (const auto& range : split_in_ranges(records, options.ranges)) {
+    fetch_range(std::span(wanted).subspan(first, range.size()), range, stop);
+    first += range.size();
   }
 }
 
-void StoredChunkSource::State::fetch_range(std::span<const Wanted> wanted, const std::stop_token& stop) {
-  std::vector<RecordRange> ranges;
-  for (const Wanted& each : wanted) ranges.push_back({each.flight->ref.id, each.at.offset, each.at.record_size_bytes});
+void StoredChunkSource::State::fetch_range(std::span<const Wanted> wanted, std::span<const RecordRange> ranges,
+                                           const std::stop_token& stop) {
   CallContext context{MonoTime::max(), stop};
   context = with_timeout(context, parts.clock, options.prefetch_timeout);
   const Result<std::vector<NetworkCopy>> where = copies(wanted.front().at.pack);

@@ -45,7 +45,7 @@ struct StoredChunkSource::State {
   void run_prefetch(const std::stop_token& stop);
   void prefetch_now(const std::vector<ChunkRef>& refs, const std::stop_token& stop);
   void fetch_ranges(std::vector<Wanted> wanted, const std::stop_token& stop);
-  void fetch_range(std::span<const Wanted> wanted, const std::stop_token& stop);
+  void fetch_range(std::span<const Wanted> wanted, std::span<const RecordRange> ranges, const std::stop_token& stop);
   void land_fetched(const Wanted& wanted, const Bytes& record, const CallContext& context);
 
   std::vector<std::jthread> threads;

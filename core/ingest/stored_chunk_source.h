@@ -7,6 +7,7 @@
 #include "core/ingest/placement_directory.h"
 #include "core/ingest/plain_cache.h"
 #include "core/stage/stage.h"
+#include "core/store/record_ranges.h"
 #include "core/store/replicated_reader.h"
 #include "core/tree/node_store.h"
 
@@ -16,8 +17,7 @@ struct SourceOptions {
   unsigned prefetch_threads = 2;                     ///< 0: prefetch() does nothing
   std::uint64_t prefetch_max_bytes = 64ULL << 20;    ///< plaintext that waits to be prefetched; hints beyond are dropped
   std::chrono::seconds prefetch_timeout{60};         ///< of one request
-  std::uint64_t range_max_bytes = 4ULL << 20;      ///< of one range request
-  std::uint64_t range_gap_max_bytes = 256ULL << 10;  ///< unwanted bytes that are read rather than asking twice
+  RangeLimits ranges;                                ///< what one request fetches
 };
 
 struct SourceCounters {

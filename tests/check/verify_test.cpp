@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <gmock/gmock.h>
+
 #include <fstream>
 
 #include "tests/check/world.h"
@@ -6,6 +8,10 @@
 namespace holdfast {
 namespace {
 
+using ::testing::ElementsAre;
+using testing::Fault;
+using ::testing::HasSubstr;
+using testing::patient;
 using testing::seal;
 using testing::SeededRandom;
 using testing::World;
@@ -42,7 +48,7 @@ TEST(Verify, WholeSnapshot_IsHealthyAtEveryLevel) {
 
 TEST(Verify, WhatSnapshotsShare_IsReadOnceInARun) {
   World world;
-  const auto report = world.machine->repository().verify({world.id, world.id}, VerifyLevel::kFull, {}, testing::patient());
+  const auto report = world.machine->repository().verify({world.id, world.id}, VerifyLevel::kFull, {}, patient());
   ASSERT_TRUE(report.has_value()) << report.error().message();
   ASSERT_EQ(report->snapshots.size(), 2U);
   for (std::size_t i = 0; i < 2; ++i) {
@@ -110,11 +116,11 @@ TEST(Verify, OneRunOverSeveralSnapshots_KeepsTheWorst) {
   write_file(world.machine->repository(), "orders", "small", SeededRandom(9).bytes(20'000));
   write_file(world.machine->repository(), "orders", "dump.sql", SeededRandom(4).bytes(1000));
   const auto second = seal(world.machine->repository(), "orders").snapshot.id;
-  ASSERT_TRUE(world.machine->repository().settle(true, testing::patient()).has_value());
+  ASSERT_TRUE(world.machine->repository().settle(true, patient()).has_value());
   for (const auto& pack : world.packs("alpha")) {
     if (std::filesystem::file_size(pack) > 400'000) flip_bit(pack, 10'000);
   }
-  const auto report = world.machine->repository().verify({world.id, second}, VerifyLevel::kFull, {}, testing::patient());
+  const auto report = world.machine->repository().verify({world.id, second}, VerifyLevel::kFull, {}, patient());
   ASSERT_TRUE(report.has_value());
   EXPECT_EQ(world.machine->repository().resolve(world.id.hex())->state, DurabilityState::kDegraded);
 }
@@ -133,7 +139,7 @@ TEST(Verify, PackMissingEverywhere_IsLostWhateverElseIsSpoilt) {
   Repository& repository = world.machine->repository();
   write_file(repository, "orders", "later", SeededRandom(9).bytes(900'000));
   world.id = seal(repository, "orders").snapshot.id;
-  ASSERT_TRUE(repository.settle(true, testing::patient()).has_value());
+  ASSERT_TRUE(repository.settle(true, patient()).has_value());
   // The first pack has one bad record on alpha, the second one is nowhere.
   for (const auto* network : {"alpha", "beta"}) {
     for (const auto& pack : world.packs(network)) {
@@ -162,10 +168,78 @@ TEST(Verify, RottenStaging_IsNoCopy) {
   EXPECT_EQ(report.damaged, std::vector<std::string>{"staged"});
 }
 
+TEST(Verify, NeighboursInAPack_AreFetchedWithOneRequest) {
+  World world;
+  write_file(world.machine->repository(), "orders", "large", SeededRandom(12).bytes(12'000'000));
+  world.id = seal(world.machine->repository(), "orders").snapshot.id;
+  ASSERT_TRUE(world.machine->repository().settle(true, patient()));
+  const int before = world.stores.at("beta")->calls(StoreVerb::kRead);
+  const auto report = world.verify(VerifyLevel::kFull);
+  const int requests = world.stores.at("beta")->calls(StoreVerb::kRead) - before;
+  EXPECT_EQ(report.health, Health::kHealthy);
+  const auto& on_beta = report.networks.at(1);
+  EXPECT_GT(on_beta.sampled, 100U);
+  EXPECT_GT(on_beta.bytes_read, 12'000'000U);
+  // Requests of at most 4 MiB: all records of 12.5 MB in two packs, with room for the ends of packs that are read for
+  // their directories.
+  EXPECT_LE(requests, 10);
+}
+
+TEST(Verify, DamageWithinARange_IsFoundRecordByRecord) {
+  World world;
+  const auto pack = world.packs("alpha").front();
+  const auto whole = world.verify(VerifyLevel::kFull).networks.at(0);
+  for (const std::streamoff offset : {10'000, 350'000}) flip_bit(pack, offset);
+  const auto report = world.verify(VerifyLevel::kFull);
+  const auto& on_alpha = report.networks.at(0);
+  EXPECT_EQ(on_alpha.sampled, whole.sampled);
+  ASSERT_THAT(on_alpha.problems, ElementsAre(HasSubstr(": wrong bytes at "), HasSubstr(": wrong bytes at ")));
+  const auto offset_of = [](const std::string& problem) { return std::stoul(problem.substr(problem.rfind(' '))); };
+  EXPECT_LE(offset_of(on_alpha.problems[0]), 10'000U);
+  EXPECT_LE(offset_of(on_alpha.problems[1]), 350'000U);
+  EXPECT_GT(offset_of(on_alpha.problems[1]), 350'000U - 300'000U);  // the record that has it, not the range
+  EXPECT_EQ(report.networks.at(1).failed, 0U);
+  EXPECT_TRUE(report.damaged.empty());
+}
+
+TEST(Verify, PackThatEndsTooEarly_HasWhatStandsBeforeTheEnd) {
+  World world;
+  Repository& repository = world.machine->repository();
+  for (const auto* name : {"a", "b"}) {
+    write_file(repository, "orders", name, SeededRandom(static_cast<std::uint64_t>(name[0])).bytes(400'000));
+    ASSERT_TRUE(repository.settle(false, patient()));  // in this order in the pack
+  }
+  world.id = seal(repository, "orders").snapshot.id;
+  ASSERT_TRUE(repository.settle(true, patient()));
+  const auto is_new = [](const std::filesystem::path& pack) { return std::filesystem::file_size(pack) > 700'000; };
+  for (const auto& pack : world.packs("alpha")) {
+    if (is_new(pack)) std::filesystem::remove(pack);
+  }
+  for (const auto& pack : world.packs("beta")) {
+    if (is_new(pack)) std::filesystem::resize_file(pack, 500'000);
+  }
+  Fault stale;
+  stale.kind = Fault::Kind::kStaleProbe;  // who asked only whether it is there is told that it is
+  world.stores.at("beta")->always(StoreVerb::kProbe, stale);
+  const auto report = world.verify(VerifyLevel::kFull);
+  EXPECT_EQ(report.health, Health::kUnhealthy);
+  EXPECT_THAT(report.damaged, ::testing::Contains("b"));
+  EXPECT_THAT(report.damaged, ::testing::Not(::testing::Contains("a")));
+}
+
+TEST(Verify, NetworkThatStopsAnswering_ProvesNoLoss) {
+  World world;
+  for (const auto& pack : world.packs("alpha")) std::filesystem::remove(pack);
+  world.stores.at("beta")->always(StoreVerb::kRead, {});
+  const auto report = world.verify(VerifyLevel::kFull);
+  EXPECT_NE(report.health, Health::kUnhealthy);
+  EXPECT_TRUE(report.damaged.empty());
+}
+
 TEST(Verify, SnapshotThatCantBeOpened_IsAFindingAndNotTheEnd) {
   World world;
   Repository& repository = world.machine->repository();
-  const auto report = repository.verify({world.id, SnapshotId{}}, VerifyLevel::kAvailability, {}, testing::patient());
+  const auto report = repository.verify({world.id, SnapshotId{}}, VerifyLevel::kAvailability, {}, patient());
   ASSERT_FALSE(report.has_value());
   EXPECT_EQ(report.error().code(), ErrorCode::kNotFound);  // there is none of that id: a mistake of who asks
 }

@@ -6,15 +6,17 @@
 
 namespace holdfast::testing {
 
-/// One repository on two directories on two sites, with one settled snapshot.
+/// One repository on two directories on two sites, with one settled snapshot. Each call to a network is counted, and
+/// can be made to fail.
 struct World {
   TemporaryFolder folder;
+  std::map<std::string, std::shared_ptr<FaultyStore>> stores;
   std::shared_ptr<NetworkSet> networks;
   std::unique_ptr<Machine> machine;
   SnapshotId id;
 
   World() {
-    std::vector<std::shared_ptr<ObjectStore>> stores;
+    std::vector<std::shared_ptr<ObjectStore>> all;
     for (const auto* name : {"alpha", "beta"}) {
       DirectoryStore::Options options;
       options.name = name;
@@ -22,9 +24,10 @@ struct World {
       options.path = folder.path() + "/" + name;
       auto opened = DirectoryStore::open(options);
       EXPECT_TRUE(opened.has_value()) << (opened ? "" : opened.error().message());
-      stores.push_back(*opened);
+      stores[name] = std::make_shared<FaultyStore>(*opened, system_clock(), 11);
+      all.push_back(stores[name]);
     }
-    networks = std::make_shared<NetworkSet>(stores);
+    networks = std::make_shared<NetworkSet>(all);
     machine = std::make_unique<Machine>(networks);
     machine->init();
     Repository& repository = machine->open();

@@ -225,6 +225,7 @@ class SessionMount final : public FuseMount {
 }  // namespace
 
 Result<std::unique_ptr<FuseMount>> FuseMount::start(Repository& repository, Clock& clock, MountOptions options) {
+  HOLDFAST_CHECK(options.status_json != nullptr);
   HOLDFAST_ASSIGN(options.mountpoint, fs::prepare_mountpoint(options.mountpoint, options.state_directory, options.other_folders));
   auto mount = std::make_unique<SessionMount>(repository, clock, std::move(options));
   HOLDFAST_TRY(mount->begin());

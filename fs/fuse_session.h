@@ -26,7 +26,8 @@ struct MountOptions {
   std::uint32_t gid = 0;
   std::chrono::seconds read_timeout{120};
   std::uint64_t parked_bytes_max = 96ULL << 20;  ///< data of writes that wait for staging; the kernel sends at most 64 MiB by itself
-  /// What /.holdfast/status.json shows; null: built from Repository::status().
+  /// What /.holdfast/status.json shows: the document of `holdfast status --json`, which the program knows. Must be
+  /// given.
   std::function<std::string()> status_json;
 };
 

@@ -62,7 +62,11 @@ nlohmann::json status_json(const Config& config, const std::vector<std::string>&
   }
   nlohmann::json pending = nlohmann::json::array();
   for (const auto& item : report.pending) {
-    pending.push_back({{"what", item.what}, {"network", item.network}, {"bytes", item.size_bytes}, {"reason", item.reason}});
+    pending.push_back({{"what", item.what},
+                       {"network", item.network},
+                       {"bytes", item.size_bytes},
+                       {"reason", item.reason},
+                       {"failed", item.failed}});
   }
   return {{"repository",
            {{"id", report.repository.hex()},
@@ -80,6 +84,7 @@ nlohmann::json status_json(const Config& config, const std::vector<std::string>&
            {{"hits", report.cache.hits},
             {"misses", report.cache.misses},
             {"damaged", report.cache.damaged},
+            {"evicted", report.cache.evicted},
             {"used_bytes", report.cache.used_bytes},
             {"limit_bytes", report.cache.limit_bytes}}}};
 }

@@ -40,6 +40,7 @@ class MountTest : public ::testing::Test {
   }
   void start() {
     options.mountpoint = folder.path();
+    options.status_json = [] { return std::string(kStatus); };
     auto started = FuseMount::start(repository, system_clock(), options);
     ASSERT_TRUE(started) << started.error().message();
     mount = *std::move(started);
@@ -77,6 +78,7 @@ class MountTest : public ::testing::Test {
     return output;
   }
 
+  static constexpr std::string_view kStatus = "{\"repository\": {}}\n";
   TempFolder folder;
   FakeRepository repository{system_clock()};
   MountOptions options;

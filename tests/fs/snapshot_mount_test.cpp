@@ -32,7 +32,7 @@ std::string xattr(const std::string& path, const std::string& name) {
 TEST_F(SnapshotMount, Root_ShowsThreeFolders_AndHidesStatus) {
   EXPECT_EQ(names_in(folder.path()), (std::set<std::string>{"at", "live", "snapshots"}));
   EXPECT_EQ(names_in(path(".holdfast")), (std::set<std::string>{"metrics", "status.json"}));
-  EXPECT_NE(read(".holdfast/status.json").find("\"repository\""), std::string::npos);
+  EXPECT_EQ(read(".holdfast/status.json"), kStatus);
   EXPECT_NE(read(".holdfast/metrics").find("holdfast_snapshots 0"), std::string::npos);
   EXPECT_EQ(error_of([&] { return ::mkdir(path("other").c_str(), 0700); }), EROFS);
   EXPECT_EQ(error_of([&] { return ::access(path("other").c_str(), F_OK); }), ENOENT);
@@ -293,6 +293,7 @@ TEST_F(SnapshotMount, DeadMount_IsTakenAway) {
     FakeRepository other(system_clock());
     MountOptions dying;
     dying.mountpoint = where;
+    dying.status_json = [] { return std::string(); };
     auto started = FuseMount::start(other, system_clock(), dying);
     if (!started) return 1;
     ::_exit(7);  // as a crash: nobody unmounts

@@ -35,6 +35,7 @@ int errno_of_code(ErrorCode code) noexcept {
     case ErrorCode::kCorrupt: return EIO;
     case ErrorCode::kUnsupported: return EOPNOTSUPP;
     case ErrorCode::kPermissionDenied: return EACCES;
+    case ErrorCode::kUntrusted: return EIO;
     case ErrorCode::kWrongKey: return EACCES;
     case ErrorCode::kUnavailable: return EIO;
     case ErrorCode::kDeadlineExceeded: return EIO;

@@ -14,6 +14,7 @@
 #include <cstring>
 #include <thread>
 
+#include "core/base/errno_code.h"
 #include "fs/mount_guard.h"
 #include "tools/compose.h"
 #include "tools/owner_socket.h"
@@ -44,7 +45,9 @@ struct Preparation {
 };
 
 Error open_error(const std::string& path) {
-  return Error(errno == ENOENT ? ErrorCode::kNotFound : ErrorCode::kInternal, "opening " + path + ": " + std::strerror(errno));
+  const int code = errno;
+  return Error(code == ENOENT ? ErrorCode::kNotFound : code_of_errno(code),
+               "opening " + path + ": " + std::strerror(code));
 }
 
 Status prepare_wal_fetch(const Invocation& invocation, const Io& io, Preparation& to) {

@@ -8,6 +8,7 @@
 #include "cache/lmdb_chunk_cache.h"
 #include "cache/lmdb_view_store.h"
 #include "cache/segment_index.h"
+#include "core/base/errno_code.h"
 #include "core/store/network_stack.h"
 #include "tools/units.h"
 
@@ -24,7 +25,7 @@ std::string host_name() {
 Status make_folder(const std::string& path) {
   std::error_code failure;
   std::filesystem::create_directories(path, failure);
-  if (failure) return Error(ErrorCode::kInternal, "creating the folder " + path + ": " + failure.message());
+  if (failure) return Error(code_of_errno(failure.value()), "creating the folder " + path + ": " + failure.message());
   return ok_status();
 }
 
@@ -75,11 +76,8 @@ Result<OpenOptions> make_open_options(const Config& config) {
   OpenOptions options;
   options.state_directory = config.state_directory;
   HOLDFAST_ASSIGN(options.networks, make_networks(config));
-  options.open_stores = [config](ByteView index_key, ByteView view_key) -> Result<LocalStores> {
-    Result<LocalStores> stores = open_local_stores(config, index_key, view_key);
-    // In opening a repository, kPermissionDenied is a signature by the wrong key; these are rights on files.
-    if (!stores && stores.error().code() == ErrorCode::kPermissionDenied) return Error(ErrorCode::kInternal, stores.error().message());
-    return stores;
+  options.open_stores = [config](ByteView index_key, ByteView view_key) {
+    return open_local_stores(config, index_key, view_key);
   };
   options.clock = &system_clock();
   options.random = &system_random();

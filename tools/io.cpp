@@ -18,7 +18,8 @@ ExitCode exit_code_of(const Error& error) noexcept {
     case ErrorCode::kInvalidArgument:
     case ErrorCode::kUnsupported: return ExitCode::kUsage;
     case ErrorCode::kNotFound: return ExitCode::kNoSuch;
-    case ErrorCode::kCorrupt: return ExitCode::kIntegrity;
+    case ErrorCode::kCorrupt:
+    case ErrorCode::kUntrusted: return ExitCode::kIntegrity;
     case ErrorCode::kWrongKey: return ExitCode::kWrongKey;
     case ErrorCode::kDeadlineExceeded: return ExitCode::kTimeout;
     case ErrorCode::kCancelled: return ExitCode::kInterrupted;
@@ -37,7 +38,6 @@ ExitCode exit_code_of(const Error& error) noexcept {
 }
 
 ExitCode opening_exit_code(const Error& error) noexcept {
-  if (error.code() == ErrorCode::kPermissionDenied) return ExitCode::kIntegrity;
   if (error.code() == ErrorCode::kNotFound) return ExitCode::kNoRepository;
   if (error.code() == ErrorCode::kConflict) return ExitCode::kOwnerSilent;
   return exit_code_of(error);

@@ -12,7 +12,8 @@
 
 namespace holdfast {
 
-/// Exit codes, as the manual lists them.
+/// Exit codes, as the manual lists them. Lack of rights has none of its own: it is kFailed, and "permission_denied" in
+/// JSON.
 enum class ExitCode : int {
   kDone = 0,
   kFailed = 1,
@@ -31,8 +32,8 @@ enum class ExitCode : int {
 
 /// The exit code of an error that ends a command.
 ExitCode exit_code_of(const Error& error) noexcept;
-/// The same of an error of opening, joining or recovering a repository: there, what is denied is a signature by the wrong key, "not found" speaks
-/// of the repository itself, and a conflict of another process that owns the state.
+/// The same of an error of opening a repository or asking its owner: there, "not found" speaks of the repository
+/// itself, and a conflict of another process that owns the state.
 ExitCode opening_exit_code(const Error& error) noexcept;
 /// What wal-fetch exits with where another command would exit with `code`: above 125, since PostgreSQL takes anything up to that for the end of the archive.
 int wal_fetch_failure(int code) noexcept;

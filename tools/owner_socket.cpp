@@ -18,6 +18,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "core/base/errno_code.h"
 #include "core/base/log.h"
 
 namespace holdfast {
@@ -50,7 +51,8 @@ class Descriptor {
 };
 
 Error system_error(const std::string& doing) {
-  return Error(ErrorCode::kInternal, doing + ": " + std::strerror(errno));
+  const int code = errno;
+  return Error(code_of_errno(code), doing + ": " + std::strerror(code));
 }
 
 Status receive_exact(int socket, MutableByteView out) {
@@ -344,7 +346,9 @@ Result<std::optional<int>> ask_owner(const std::string& state_directory, const O
   if (socket.get() < 0) return system_error("making a socket");
   if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     if (errno == ENOENT || errno == ECONNREFUSED) return std::optional<int>();
-    if (errno == EACCES) return Error(ErrorCode::kInternal, "this user may not speak to the owner of " + state_directory + " (rights of the folder)");
+    if (errno == EACCES)
+      return Error(ErrorCode::kPermissionDenied,
+                   "this user may not speak to the owner of " + state_directory + " (rights of the folder)");
     return system_error("connecting to the owner of " + state_directory);
   }
   HOLDFAST_TRY(hand_over(socket.get(), request, io));

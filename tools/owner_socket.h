@@ -25,7 +25,7 @@ using OwnerHandler = std::function<int(const OwnerRequest& request, Io& io)>;
 /// The owner's end of `<state>/socket`: commands of other processes run here while this process owns the state.
 class OwnerServer {
  public:
-  /// Listens; an old socket file is replaced (the caller holds the state's lock). Errors: kInternal.
+  /// Listens; an old socket file is replaced (the caller holds the state's lock). Errors: kPermissionDenied, kInternal.
   static Result<std::unique_ptr<OwnerServer>> start(const std::string& state_directory, OwnerHandler handler);
   /// Triggers the stop tokens of running requests, then as finish().
   ~OwnerServer();
@@ -41,9 +41,10 @@ class OwnerServer {
   std::unique_ptr<State> state_;
 };
 
-/// Asks the owner of a state folder to run a command; nullopt when nobody listens there. `io.stop`, when triggered, calls the request off.
-/// `command_exit`, when given, is called after the owner took the request (and the descriptors), and its result passed on (see Io::command_exit).
-/// Errors: kUnavailable (the owner is just ending and took nothing: ask again), kConflict (it does not answer, or ended meanwhile), kInternal (rights, too).
+/// Asks the owner of a state folder to run a command; nullopt when nobody listens there. `io.stop`, when triggered,
+/// calls the request off. `command_exit`, when given, is called after the owner took the request (and the descriptors),
+/// and its result passed on (see Io::command_exit). Errors: kUnavailable (the owner is just ending and took nothing:
+/// ask again), kConflict (it does not answer, or ended meanwhile), kPermissionDenied, kInternal.
 Result<std::optional<int>> ask_owner(const std::string& state_directory, const OwnerRequest& request, const Io& io,
                                      const std::function<Result<int>()>& command_exit);
 

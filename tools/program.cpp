@@ -69,7 +69,6 @@ int run_command(const std::vector<std::string>& arguments, const Invocation& inv
   if (code) return *code;
   const int exit = io.fail(code.error());
   if (invocation.command == "mount") return static_cast<int>(opening_exit_code(code.error()));
-  if (code.error().code() == ErrorCode::kPermissionDenied && invocation.command != "network test") return static_cast<int>(ExitCode::kIntegrity);
   if (code.error().code() == ErrorCode::kConflict) return static_cast<int>(ExitCode::kOwnerSilent);
   return exit;
 }

@@ -66,8 +66,9 @@ Status check_rights(const Session& session, const Command& command) {
       if (root && root->uid == session.io.uid) return ok_status();
     }
   }
-  return Error(ErrorCode::kRefused, "user " + std::to_string(session.io.uid) + " may not ask the owner of this repository for '" +
-                                        std::string(command.name) + "'; a database's owner is set with: db set DB owner=USER");
+  return Error(ErrorCode::kPermissionDenied,
+               "user " + std::to_string(session.io.uid) + " may not ask the owner of this repository for '" +
+                   std::string(command.name) + "'; a database's owner is set with: db set DB owner=USER");
 }
 
 }  // namespace

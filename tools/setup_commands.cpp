@@ -10,6 +10,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "core/base/errno_code.h"
 #include "core/store/conformance.h"
 #include "tools/compose.h"
 #include "tools/json_output.h"
@@ -52,7 +53,7 @@ Status write_defaults(const Config& config, const std::vector<std::string>& netw
   text += "]\n";
   const std::string path = config.state_directory + "/defaults.toml";
   const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  if (file < 0) return Error(ErrorCode::kInternal, "writing " + path + " failed");
+  if (file < 0) return Error(code_of_errno(errno), "writing " + path + ": " + std::strerror(errno));
   Status written = write_all(file, as_bytes(text));
   if (::fsync(file) != 0) written.keep_first(Error(ErrorCode::kInternal, "syncing " + path + " failed"));
   ::close(file);

@@ -20,6 +20,7 @@ std::string_view error_code_name(ErrorCode code) noexcept {
     case ErrorCode::kCorrupt: return "corrupt";
     case ErrorCode::kUnsupported: return "unsupported";
     case ErrorCode::kPermissionDenied: return "permission_denied";
+    case ErrorCode::kUntrusted: return "untrusted";
     case ErrorCode::kWrongKey: return "wrong_key";
     case ErrorCode::kUnavailable: return "unavailable";
     case ErrorCode::kDeadlineExceeded: return "deadline_exceeded";
@@ -42,6 +43,7 @@ RetryAdvice retry_advice(ErrorCode code) noexcept {
     case ErrorCode::kOutOfRange:
     case ErrorCode::kCorrupt:
     case ErrorCode::kPermissionDenied:
+    case ErrorCode::kUntrusted:
     case ErrorCode::kQuotaExceeded: return RetryAdvice::kOtherSource;
     case ErrorCode::kInvalidArgument:
     case ErrorCode::kAlreadyExists:

@@ -22,7 +22,8 @@ enum class ErrorCode : std::uint8_t {
   kOutOfRange,        ///< a range beyond the end of the object
   kCorrupt,           ///< bytes that don't verify or don't parse
   kUnsupported,       ///< a newer format, an unknown suite, a verb that this network lacks
-  kPermissionDenied,  ///< rights, or a signature by the wrong key
+  kPermissionDenied,  ///< rights: on a file, on a network, towards the owner of the state
+  kUntrusted,         ///< signed by the wrong key, or of another repository or writer
   kWrongKey,          ///< wrong passphrase, recovery code, or too few shares
   kUnavailable,       ///< refused, reset, 5xx: try again later
   kDeadlineExceeded,  ///< the call's deadline passed

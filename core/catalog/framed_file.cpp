@@ -10,6 +10,7 @@
 #include <cstring>
 #include <optional>
 
+#include "core/base/errno_code.h"
 #include "core/format/byte_reader.h"
 #include "core/format/byte_writer.h"
 
@@ -22,9 +23,7 @@ constexpr std::uint64_t kScanBudgetBytes = 16ULL << 30;  // some seconds of hash
 
 Error file_error(std::string_view doing, const std::string& path) {
   const int code = errno;
-  const auto kind = code == ENOSPC || code == EDQUOT ? ErrorCode::kNoSpace
-                    : code == ENOENT                 ? ErrorCode::kNotFound
-                                                     : ErrorCode::kInternal;
+  const auto kind = code == ENOENT ? ErrorCode::kNotFound : code_of_errno(code);
   return Error(kind, std::string(doing) + " " + path + ": " + std::strerror(code));
 }
 

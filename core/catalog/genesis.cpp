@@ -81,7 +81,7 @@ Result<Certificate> decode_certificate(ByteView object, const Genesis& genesis) 
   if ((certificate.roles & ~(kRoleWrite | kRoleMaintain)) != 0) return in.corrupt("an unknown role");
   HOLDFAST_TRY(check_signature(in, object, kCertificateContext, genesis.root_key, "certificate"));
   if (certificate.repository != genesis.repository) {
-    return Error(ErrorCode::kPermissionDenied, "the certificate is of another repository");
+    return Error(ErrorCode::kUntrusted, "the certificate is of another repository");
   }
   return certificate;
 }

@@ -19,7 +19,7 @@ struct Genesis {
 
 /// The object, signed with the root key whose 32-byte seed is given.
 Bytes encode_genesis(const Genesis& genesis, ByteView root_seed);
-/// Errors: kCorrupt, kUnsupported, kPermissionDenied when its own root key did not sign it.
+/// Errors: kCorrupt, kUnsupported, kUntrusted when its own root key did not sign it.
 Result<Genesis> decode_genesis(ByteView object);
 
 /// First 20 bytes of SHA-256("holdfast/1/root" ‖ root key), as hexadecimal in groups of four, separated by spaces.
@@ -42,7 +42,8 @@ struct Certificate {
 };
 
 Bytes encode_certificate(const Certificate& certificate, ByteView root_seed);
-/// Errors: kCorrupt, kUnsupported; kPermissionDenied when it is of another repository or the root key of `genesis` did not sign it.
+/// Errors: kCorrupt, kUnsupported; kUntrusted when it is of another repository or the root key of `genesis` did not
+/// sign it.
 Result<Certificate> decode_certificate(ByteView object, const Genesis& genesis);
 
 /// First 16 bytes of SHA-256("holdfast/1/writer" ‖ writer key).

@@ -109,7 +109,7 @@ Result<VerifiedHead> decode_head(ByteView object) {
   const Head& head = out.head;
   if (head.log.repository != out.genesis.repository || head.slot != out.certificate.slot ||
       head.log.writer != writer_id_of(out.certificate.writer_key)) {
-    return Error(ErrorCode::kPermissionDenied, "the head does not belong to the certificate that it carries");
+    return Error(ErrorCode::kUntrusted, "the head does not belong to the certificate that it carries");
   }
   return out;
 }

@@ -51,8 +51,8 @@ struct VerifiedHead {
   Genesis genesis;
   Certificate certificate;
 };
-/// Errors: kCorrupt (also: segments that leave a gap or overlap), kUnsupported, kPermissionDenied (a signature, a slot or an id that does not fit).
-/// Whether the genesis is the expected one is the caller's question.
+/// Errors: kCorrupt (also: segments that leave a gap or overlap), kUnsupported, kUntrusted (a signature, a slot or an
+/// id that does not fit). Whether the genesis is the expected one is the caller's question.
 Result<VerifiedHead> decode_head(ByteView object);
 
 }  // namespace holdfast

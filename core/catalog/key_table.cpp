@@ -47,7 +47,7 @@ Result<std::vector<KeyTableEntry>> decode_key_table(ByteView object, const Repos
   ByteReader in(object, "key table");
   HOLDFAST_TRY(in.prelude(kKeyTableObject));
   HOLDFAST_ASSIGN(const RepositoryId found, in.id<RepositoryId>());
-  if (found != repository) return Error(ErrorCode::kPermissionDenied, "the key table is of another repository");
+  if (found != repository) return Error(ErrorCode::kUntrusted, "the key table is of another repository");
   HOLDFAST_ASSIGN(const std::size_t count, in.count(kKeyTableEntryBytes));
   std::vector<KeyTableEntry> entries;
   entries.reserve(count);

@@ -30,7 +30,7 @@ void encode_key_table_entry(const KeyTableEntry& entry, Bytes& out);
 Result<KeyTableEntry> decode_key_table_entry(ByteReader& in);
 
 Bytes encode_key_table(const RepositoryId& repository, std::span<const KeyTableEntry> entries);
-/// Errors: kCorrupt, kUnsupported; kPermissionDenied for a table of another repository.
+/// Errors: kCorrupt, kUnsupported; kUntrusted for a table of another repository.
 Result<std::vector<KeyTableEntry>> decode_key_table(ByteView object, const RepositoryId& repository);
 
 }  // namespace holdfast

@@ -43,8 +43,8 @@ Status verify_log_segment(const LogSegment& segment, const PublicKey& writer_key
     const auto& entry = segment.entries[i];
     const std::uint64_t number = segment.first + i;
     if (!verify_log_entry(segment.log, number, merkle_leaf_hash(entry.sealed), writer_key, entry.signature)) {
-      return Error(ErrorCode::kPermissionDenied,
-                   "the signature of log entry " + std::to_string(number) + " of writer " + segment.log.writer.hex() + " is wrong");
+      return Error(ErrorCode::kUntrusted, "the signature of log entry " + std::to_string(number) + " of writer " +
+                                              segment.log.writer.hex() + " is wrong");
     }
   }
   return ok_status();

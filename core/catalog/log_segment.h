@@ -17,7 +17,7 @@ struct LogSegment {
 Bytes encode_log_segment(const LogIdentity& log, std::uint64_t first, std::span<const SignedEntry> entries);
 /// Parses; signatures and the tree are checked by verify_log_segment. Errors: kCorrupt, kUnsupported.
 Result<LogSegment> decode_log_segment(ByteView object);
-/// Errors: kPermissionDenied naming the entry whose signature is not by `writer_key`.
+/// Errors: kUntrusted naming the entry whose signature is not by `writer_key`.
 Status verify_log_segment(const LogSegment& segment, const PublicKey& writer_key);
 
 }  // namespace holdfast

@@ -22,7 +22,7 @@ Status check_signature(ByteReader& in, ByteView object, std::string_view context
   HOLDFAST_ASSIGN(const Signature signature, in.id<Signature>());
   HOLDFAST_TRY(in.expect_end());
   if (!ed25519_verify(key, signed_message(context, body), signature)) {
-    return Error(ErrorCode::kPermissionDenied, "the signature of the " + std::string(what) + " is wrong");
+    return Error(ErrorCode::kUntrusted, "the signature of the " + std::string(what) + " is wrong");
   }
   return ok_status();
 }

@@ -9,8 +9,8 @@ namespace holdfast {
 /// Appends the signature over `context` ‖ all of `out`, as genesis, certificate and head end (FORMAT.md §7, §8). `seed` has 32 bytes.
 void append_signature(Bytes& out, std::string_view context, ByteView seed);
 
-/// Reads the signature at the reader's place, which must be the end of `object`. Errors: kCorrupt (bytes missing or left over);
-/// kPermissionDenied when `key` did not sign what stands before.
+/// Reads the signature at the reader's place, which must be the end of `object`. Errors: kCorrupt (bytes missing or
+/// left over); kUntrusted when `key` did not sign what stands before.
 Status check_signature(ByteReader& in, ByteView object, std::string_view context, const PublicKey& key,
                        std::string_view what);
 

@@ -102,10 +102,12 @@ Result<std::optional<VerifiedHead>> HeadReader::resolve(ObjectStore& store, std:
   auto head = decode_head(**found);
   if (!head) return std::move(head).error().on_network(store.traits().name);
   if (head->genesis != secrets_->genesis) {
-    return Error(ErrorCode::kPermissionDenied, "the head in slot " + std::to_string(slot) + " is of another repository").on_network(store.traits().name);
+    return Error(ErrorCode::kUntrusted, "the head in slot " + std::to_string(slot) + " is of another repository")
+        .on_network(store.traits().name);
   }
   if (head->head.slot != slot) {
-    return Error(ErrorCode::kPermissionDenied, "the network serves the head of slot " + std::to_string(head->head.slot) + " in slot " + std::to_string(slot))
+    return Error(ErrorCode::kUntrusted, "the network serves the head of slot " + std::to_string(head->head.slot) +
+                                            " in slot " + std::to_string(slot))
         .on_network(store.traits().name);
   }
   const std::lock_guard lock(mutex_);

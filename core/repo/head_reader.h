@@ -13,7 +13,8 @@ namespace holdfast {
 /// A whole small object of a network, checked against what a head says of it. Errors: kCorrupt for another digest; those of the network.
 Result<Bytes> fetch_meta(ObjectReader& store, const MetaObject& meta, const CallContext& context);
 
-/// The segments that `head` names from entry `first` on, with every signature checked. Errors: kCorrupt, kPermissionDenied; those of the network.
+/// The segments that `head` names from entry `first` on, with every signature checked. Errors: kCorrupt, kUntrusted;
+/// those of the network.
 Result<std::vector<SignedEntry>> fetch_entries(ObjectReader& store, const VerifiedHead& head, std::uint64_t first, const CallContext& context);
 
 /// The lowest slot that is not in `taken` and where no network shows a head (of another writer than `own`, which may have been there before). Networks that can't be
@@ -38,7 +39,8 @@ class HeadReader {
   /// The same on one network. What can be read is taken, whatever the problem with the rest is.
   Refreshed refresh_from(ObjectStore& store, const CallContext& context);
 
-  /// The head in `slot` of this repository, verified; nullopt when there is none. Errors: kCorrupt, kPermissionDenied (another repository's root), the network's.
+  /// The head in `slot` of this repository, verified; nullopt when there is none. Errors: kCorrupt, kUntrusted (another
+  /// repository's root), the network's.
   Result<std::optional<VerifiedHead>> resolve(ObjectStore& store, std::uint32_t slot, const CallContext& context);
 
   struct OwnHead {

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "core/base/errno_code.h"
 #include "core/format/prelude.h"
 
 namespace holdfast {
@@ -42,7 +43,7 @@ Result<LogFolder> scan_log_folder(const std::string& directory) {
     HOLDFAST_ASSIGN(log.incarnation, IncarnationId::from(ids.last(IncarnationId::size)));
     out.logs.push_back(log);
   }
-  if (failed) return Error(ErrorCode::kInternal, "listing " + directory + ": " + failed.message());
+  if (failed) return Error(code_of_errno(failed.value()), "listing " + directory + ": " + failed.message());
   return out;
 }
 

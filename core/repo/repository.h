@@ -213,8 +213,10 @@ class Repository {
     bool connect = false;          ///< join as a further writer instead of taking over
     std::string database;          ///< the only one that is taken over; empty: all. Snapshots of all can be read either way
   };
-  /// Rebuilds a state folder from one network (recover), or joins as a new writer (connect). The folder must hold no repository, or one whose recovery
-  /// could not read the catalog: that goes on. Errors: kUnavailable and kDeadlineExceeded: the catalog could not be read whole, try again; kWrongKey, kNotFound, kCorrupt, kPermissionDenied (a signature by the wrong key).
+  /// Rebuilds a state folder from one network (recover), or joins as a new writer (connect). The folder must hold no
+  /// repository, or one whose recovery could not read the catalog: that goes on. Errors: kUnavailable and
+  /// kDeadlineExceeded: the catalog could not be read whole, try again; kWrongKey, kNotFound, kCorrupt, kUntrusted (a
+  /// signature by the wrong key).
   static Result<std::unique_ptr<Repository>> recover(const OpenOptions& options, const RecoverOptions& what,
                                                      ByteView passphrase, const RecoveryCode& code);
 

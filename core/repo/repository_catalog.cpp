@@ -226,7 +226,7 @@ Result<LogFile*> RepositoryCatalog::other_log(const LogIdentity& log) {
   const auto found = other_logs_.find(log.incarnation);
   if (found != other_logs_.end()) {
     if (found->second->log() == log) return found->second.get();
-    return Error(ErrorCode::kPermissionDenied, "two writers claim the log incarnation " + log.incarnation.hex());
+    return Error(ErrorCode::kUntrusted, "two writers claim the log incarnation " + log.incarnation.hex());
   }
   HOLDFAST_ASSIGN(auto opened, LogFile::open(parts_.paths.log(), log));
   return other_logs_.emplace(log.incarnation, std::move(opened)).first->second.get();

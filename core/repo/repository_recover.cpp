@@ -52,8 +52,9 @@ Result<VerifiedHead> find_head(ObjectStore& store, const Repository::RecoverOpti
   }
   HOLDFAST_ASSIGN(VerifiedHead head, decode_head(bytes));
   if (!what.root_fingerprint.empty() && !fingerprint_matches(what.root_fingerprint, head.genesis.root_key)) {
-    return Error(ErrorCode::kPermissionDenied, "the head's root fingerprint is " + root_fingerprint(head.genesis.root_key) +
-                                                   ", not the one of the recovery sheet: this is another repository, or a forged one");
+    return Error(ErrorCode::kUntrusted,
+                 "the head's root fingerprint is " + root_fingerprint(head.genesis.root_key) +
+                     ", not the one of the recovery sheet: this is another repository, or a forged one");
   }
   return head;
 }
@@ -64,7 +65,8 @@ Result<Keyring> fetch_keyring(ObjectStore& store, const VerifiedHead& head, Byte
     if (meta.type != MetaType::kKeyring) continue;
     HOLDFAST_ASSIGN(object, fetch_meta(store, meta, context));
     HOLDFAST_ASSIGN(Keyring ring, Keyring::decode(object));
-    if (ring.repository() != head.genesis.repository) return Error(ErrorCode::kPermissionDenied, "the keyring is of another repository");
+    if (ring.repository() != head.genesis.repository)
+      return Error(ErrorCode::kUntrusted, "the keyring is of another repository");
     HOLDFAST_TRY(ring.unlock({passphrase, code}));
     return ring;
   }

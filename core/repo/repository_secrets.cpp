@@ -39,17 +39,17 @@ Result<std::shared_ptr<const RepositorySecrets>> RepositorySecrets::from(const K
   HOLDFAST_ASSIGN(out->certificate, decode_certificate(identity.certificate, out->genesis));
   out->writer = writer_id_of(out->certificate.writer_key);
   if (ring.repository() != out->genesis.repository) {
-    return Error(ErrorCode::kPermissionDenied, "the keyring is of another repository than the state folder");
+    return Error(ErrorCode::kUntrusted, "the keyring is of another repository than the state folder");
   }
   out->keys = std::make_unique<RepositoryKeys>(out->genesis.repository, ring.secret(Compartment::kRepository));
   HOLDFAST_TRY(take_pair(ring, Compartment::kWriter, out->writer_seed, out->local_secret));
   if (ed25519_public(out->writer_seed.view()) != out->certificate.writer_key) {
-    return Error(ErrorCode::kPermissionDenied, "the certificate is of another writer than this state folder's");
+    return Error(ErrorCode::kUntrusted, "the certificate is of another writer than this state folder's");
   }
   if (ring.has(Compartment::kVault)) {
     HOLDFAST_TRY(take_pair(ring, Compartment::kVault, out->vault_secret, out->root_seed));
     if (x25519_public(out->vault_secret.view()) != out->genesis.vault_key || ed25519_public(out->root_seed.view()) != out->genesis.root_key) {
-      return Error(ErrorCode::kPermissionDenied, "the vault is of another repository");
+      return Error(ErrorCode::kUntrusted, "the vault is of another repository");
     }
   }
   return std::shared_ptr<const RepositorySecrets>(std::move(out));

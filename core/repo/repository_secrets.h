@@ -29,8 +29,9 @@ struct RepositorySecrets {
     return {genesis.repository, writer, incarnation};
   }
 
-  /// Takes the opened compartments of `ring` (repository and writer are needed, the vault is not) and checks that genesis, certificate and keys belong together.
-  /// Errors: kCorrupt, kPermissionDenied, kWrongKey when a compartment is missing.
+  /// Takes the opened compartments of `ring` (repository and writer are needed, the vault is not) and checks that
+  /// genesis, certificate and keys belong together. Errors: kCorrupt, kUntrusted, kWrongKey when a compartment is
+  /// missing.
   static Result<std::shared_ptr<const RepositorySecrets>> from(const Keyring& ring, const RepositoryIdentity& identity);
 };
 

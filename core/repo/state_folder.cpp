@@ -11,6 +11,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "core/base/errno_code.h"
 #include "core/catalog/framed_file.h"
 #include "core/catalog/genesis.h"
 #include "core/format/byte_reader.h"
@@ -23,9 +24,7 @@ constexpr ObjectKind kIdentityObject{"HFIDENT1", "repository file"};
 
 Error system_error(std::string_view doing, const std::string& path) {
   const int code = errno;
-  // Rights on our own files are no kPermissionDenied: here, that is a signature by the wrong key.
-  const auto kind = code == ENOSPC || code == EDQUOT ? ErrorCode::kNoSpace : ErrorCode::kInternal;
-  return Error(kind, std::string(doing) + " " + path + ": " + std::strerror(code));
+  return Error(code_of_errno(code), std::string(doing) + " " + path + ": " + std::strerror(code));
 }
 
 std::string owner_of(int descriptor) {

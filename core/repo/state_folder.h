@@ -35,7 +35,8 @@ struct StatePaths {
 /// Exclusive ownership of a state folder (flock on its file `lock`, which tells the owner's pid). Freed by destruction, or by the kernel when the process ends.
 class StateLock {
  public:
-  /// Makes the folder where it is absent (0711: others reach the owner's socket in it and see no names; all else in it is 0600 or 0700). Errors: kConflict naming the pid that has it; kNoSpace, kInternal (rights, too).
+  /// Makes the folder where it is absent (0711: others reach the owner's socket in it and see no names; all else in it
+  /// is 0600 or 0700). Errors: kConflict naming the pid that has it; kNoSpace, kPermissionDenied, kInternal.
   static Result<std::unique_ptr<StateLock>> acquire(const StatePaths& paths);
   ~StateLock();
   StateLock(const StateLock&) = delete;
@@ -57,7 +58,7 @@ Bytes encode_identity(const RepositoryIdentity& identity);
 /// Errors: kCorrupt, kUnsupported.
 Result<RepositoryIdentity> decode_identity(ByteView bytes);
 
-/// Makes a folder (0700) if it is absent. Errors: kNoSpace, kInternal (rights, too).
+/// Makes a folder (0700) if it is absent. Errors: kNoSpace, kPermissionDenied, kInternal.
 Status make_folder(const std::string& path);
 /// Whether something is at `path`.
 [[nodiscard]] bool path_exists(const std::string& path);

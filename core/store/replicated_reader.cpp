@@ -35,6 +35,7 @@ bool may_have_it(ErrorCode code) noexcept {
     case ErrorCode::kNotFound:
     case ErrorCode::kOutOfRange:
     case ErrorCode::kCorrupt:
+    case ErrorCode::kUntrusted:
     case ErrorCode::kInvalidArgument:
     case ErrorCode::kAlreadyExists:
     case ErrorCode::kUnsupported:

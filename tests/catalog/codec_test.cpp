@@ -66,7 +66,7 @@ TEST(Certificate, SignedByAnother_IsPermissionDenied) {
   CatalogWorld world;
   const auto decoded = decode_certificate(encode_certificate(world.certificate, world.writer_seed), world.genesis);
   ASSERT_FALSE(decoded.has_value());
-  EXPECT_EQ(decoded.error().code(), ErrorCode::kPermissionDenied);
+  EXPECT_EQ(decoded.error().code(), ErrorCode::kUntrusted);
 }
 
 TEST(SnapshotRecord, RoundTrip_IsEqual) {
@@ -126,7 +126,7 @@ TEST(KeyTable, OfAnotherRepositoryOrCutOff_IsRefused) {
   const Bytes object = encode_key_table(world.repository, entries);
   const auto other = decode_key_table(object, RepositoryId{});
   ASSERT_FALSE(other.has_value());
-  EXPECT_EQ(other.error().code(), ErrorCode::kPermissionDenied);
+  EXPECT_EQ(other.error().code(), ErrorCode::kUntrusted);
   for (std::size_t size = 0; size < object.size(); ++size) {
     EXPECT_FALSE(decode_key_table(ByteView(object).first(size), world.repository).has_value());
   }
@@ -224,7 +224,7 @@ TEST(Head, OfAnotherSlotThanCertified_IsPermissionDenied) {
   head.slot = 0;
   const auto decoded = decode_head(encode_head(head, world.writer_seed));
   ASSERT_FALSE(decoded.has_value());
-  EXPECT_EQ(decoded.error().code(), ErrorCode::kPermissionDenied);
+  EXPECT_EQ(decoded.error().code(), ErrorCode::kUntrusted);
 }
 
 }  // namespace

@@ -88,7 +88,7 @@ TEST(Recover, AnotherRootThanOnTheSheet_IsPermissionDenied) {
   sheet.root_fingerprint[0] = sheet.root_fingerprint[0] == '0' ? '1' : '0';
   const auto refused = machine.recover(sheet, "alpha");
   ASSERT_FALSE(refused.has_value());
-  EXPECT_EQ(refused.error().code(), ErrorCode::kPermissionDenied);
+  EXPECT_EQ(refused.error().code(), ErrorCode::kUntrusted);
 }
 
 TEST(Recover, NetworkThatFlipsBits_IsAnErrorAndNeverWrongData) {

@@ -52,14 +52,13 @@ void StoredChunkSource::State::prefetch_now(const std::vector<ChunkRef>& refs, c
     const CallContext context{MonoTime::max(), stop};
     const auto row = parts.stage.table().find(at->pack);
     const bool staged = !row || row->state == PackState::kStaged;  // an open pack has no row yet
-    std::optional<Bytes> cached = staged ? std::nullopt : parts.cache.get(ref.id);
-    if (cached) ++cache_hits;
+    const std::optional<Bytes> near = staged ? std::nullopt : read_near(ref, *at);
     const ChunkFlights::Place place = flights.join(ref);
     if (!place.leads) continue;
-    if (!staged && !cached) {
+    if (!staged && !near) {
       remote[at->pack].push_back({place.flight, *at});
-    } else if (cached) {
-      land_fetched({place.flight, *at}, *cached, context);
+    } else if (near) {
+      land_fetched({place.flight, *at}, *near, context);
     } else if (const auto bytes = read_staged(*at)) {
       land_fetched({place.flight, *at}, *bytes, context);
     } else {

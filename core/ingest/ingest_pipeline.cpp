@@ -89,7 +89,9 @@ struct IngestPipeline::State {
   int level(std::uint32_t domain) const;
   void count(const Result<ChunkRef>& result, std::size_t plain_bytes, bool known);
   void commit_when_many();
+  Fingerprint fingerprint(std::uint32_t domain, ChunkKind kind, ByteView plain) const;
   std::unique_ptr<ChunkEncoder> borrow_encoder();
+  void end_put(std::unique_ptr<ChunkEncoder> encoder, ChunkKind kind, ByteView plain, const Result<ChunkRef>& result);
 };
 
 bool IngestPipeline::State::push_locked(Job& job, std::unique_lock<std::mutex>& lock) {
@@ -289,6 +291,25 @@ void IngestPipeline::State::commit_when_many() {
   committing = false;
 }
 
+Fingerprint IngestPipeline::State::fingerprint(std::uint32_t domain, ChunkKind kind, ByteView plain) const {
+  Fingerprint fp;
+  const ChunkHasher::FingerprintInput input{domain, kind, plain};
+  hasher.fingerprints(key.view(), {&input, 1}, {&fp, 1});
+  return fp;
+}
+
+void IngestPipeline::State::end_put(std::unique_ptr<ChunkEncoder> encoder, ChunkKind kind, ByteView plain,
+                                    const Result<ChunkRef>& result) {
+  {
+    const std::lock_guard lock(encoders_mutex);
+    idle_encoders.push_back(std::move(encoder));
+  }
+  if (result && kind != ChunkKind::kData && parts.plain_cache) {
+    parts.plain_cache->put(*result, {std::make_shared<const Bytes>(plain.begin(), plain.end()), 0});
+  }
+  commit_when_many();
+}
+
 std::unique_ptr<ChunkEncoder> IngestPipeline::State::borrow_encoder() {
   const std::lock_guard lock(encoders_mutex);
   if (idle_encoders.empty()) return std::make_unique<ChunkEncoder>(parts.random);
@@ -345,24 +366,27 @@ Result<ChunkRef> IngestPipeline::put(std::uint32_t domain, ChunkKind kind, ByteV
                                      std::span<const ChunkId> children) {
   HOLDFAST_CHECK(!plain.empty() && plain.size() <= kChunkPlainMaxBytes);
   State& state = *state_;
-  Fingerprint fp;
-  const ChunkHasher::FingerprintInput input{domain, kind, plain};
-  state.hasher.fingerprints(state.key.view(), {&input, 1}, {&fp, 1});
+  const Fingerprint fp = state.fingerprint(domain, kind, plain);
   const auto ticket = std::make_shared<IngestTicket>(nullptr);
   if (state.begin_flight(fp, ticket)) {
     std::unique_ptr<ChunkEncoder> encoder = state.borrow_encoder();
     const Result<ChunkRef> result = state.find_or_store(*encoder, {domain, kind, plain, children}, fp);
     state.end_flight(fp, result);
-    {
-      const std::lock_guard lock(state.encoders_mutex);
-      state.idle_encoders.push_back(std::move(encoder));
-    }
-    if (result && kind != ChunkKind::kData && state.parts.plain_cache) {
-      state.parts.plain_cache->put(*result, {std::make_shared<const Bytes>(plain.begin(), plain.end()), 0});
-    }
-    state.commit_when_many();
+    state.end_put(std::move(encoder), kind, plain, result);
   }
   return ticket->wait();
+}
+
+Result<ChunkRef> IngestPipeline::put_again(std::uint32_t domain, ChunkKind kind, ByteView plain,
+                                           std::span<const ChunkId> children) {
+  HOLDFAST_CHECK(!plain.empty() && plain.size() <= kChunkPlainMaxBytes);
+  State& state = *state_;
+  std::unique_ptr<ChunkEncoder> encoder = state.borrow_encoder();
+  Result<ChunkRef> result =
+      state.store(*encoder, {domain, kind, plain, children}, state.fingerprint(domain, kind, plain));
+  state.count(result, plain.size(), false);
+  state.end_put(std::move(encoder), kind, plain, result);
+  return result;
 }
 
 Status IngestPipeline::commit() { return state_->parts.journal.commit(); }

@@ -53,6 +53,9 @@ class IngestPipeline final : public ChunkPipeline {
   std::vector<std::shared_ptr<ChunkTicket>> submit_all(std::uint32_t domain, std::span<const std::shared_ptr<const Bytes>> plains) override;
   Result<ChunkRef> put(std::uint32_t domain, ChunkKind kind, ByteView plain,
                        std::span<const ChunkId> children) override;
+  /// As put, but stores the chunk whether it is known or not, under a new id: for a node that is known and lies where
+  /// it must not. Later puts of it find this one.
+  Result<ChunkRef> put_again(std::uint32_t domain, ChunkKind kind, ByteView plain, std::span<const ChunkId> children);
   Status commit() override;
   Pressure& pressure() noexcept override;
 

@@ -20,7 +20,8 @@ struct StoredChunkSource::State {
   const SourceOptions options;
   const Parts parts;
   ChunkFlights flights;
-  std::atomic<std::uint64_t> plain_hits{0}, staged_reads{0}, cache_hits{0}, network_reads{0}, network_bytes{0}, staging_faults{0};
+  std::atomic<std::uint64_t> plain_hits{0}, staged_reads{0}, kept_reads{0}, cache_hits{0}, network_reads{0},
+      network_bytes{0}, staging_faults{0};
 
   // Reading (stored_chunk_source.cpp). `steps` counts the bases that led here.
   using Item = PlainCache::Item;
@@ -29,7 +30,9 @@ struct StoredChunkSource::State {
   Result<Item> open(const ChunkRef& ref, ByteView record, int steps, const CallContext& context);
   Result<ChunkLocation> locate(const ChunkId& id) const;
   std::optional<Bytes> read_staged(const ChunkLocation& at);
+  std::optional<Bytes> read_near(const ChunkRef& ref, const ChunkLocation& at);
   Result<Bytes> fetch(const ChunkId& id, const ChunkLocation& at, const CallContext& context);
+  Result<Bytes> fetch_far(const ChunkId& id, const ChunkLocation& at, const CallContext& context);
   Result<std::vector<NetworkCopy>> copies(PackNumber pack) const;
 
   // Prefetching (chunk_prefetch.cpp).

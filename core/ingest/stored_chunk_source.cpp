@@ -56,7 +56,8 @@ Result<PlainCache::Item> StoredChunkSource::State::load(const ChunkRef& ref, int
     ++staging_faults;
     log_error(name_of(ref.id) + " is damaged in staging; asking elsewhere");
   }
-  HOLDFAST_ASSIGN(const Bytes record, fetch(ref.id, at, context));
+  if (const auto near = read_near(ref, at)) return open(ref, *near, steps, context);
+  HOLDFAST_ASSIGN(const Bytes record, fetch_far(ref.id, at, context));
   return open(ref, record, steps, context);
 }
 
@@ -98,6 +99,22 @@ std::optional<Bytes> StoredChunkSource::State::read_staged(const ChunkLocation& 
   return std::move(*staged);
 }
 
+/// The verified record, where it left staging and is on this machine all the same: kept with the nodes of its pack, or
+/// cached.
+std::optional<Bytes> StoredChunkSource::State::read_near(const ChunkRef& ref, const ChunkLocation& at) {
+  if (ref.kind != ChunkKind::kData) {
+    const auto row = parts.stage.table().find(at.pack);
+    auto kept = row ? parts.stage.kept_nodes().read(row->id, ref.id, at) : std::nullopt;
+    if (kept) {
+      ++kept_reads;
+      return kept;
+    }
+  }
+  auto cached = parts.cache.get(ref.id);
+  if (cached) ++cache_hits;
+  return cached;
+}
+
 Result<std::vector<NetworkCopy>> StoredChunkSource::State::copies(PackNumber pack) const {
   const auto row = parts.stage.table().find(pack);
   if (!row) return Error(ErrorCode::kNotFound, "pack number " + std::to_string(pack) + " is not known here");
@@ -112,6 +129,11 @@ Result<Bytes> StoredChunkSource::State::fetch(const ChunkId& id, const ChunkLoca
     ++cache_hits;
     return std::move(*cached);
   }
+  return fetch_far(id, at, context);
+}
+
+Result<Bytes> StoredChunkSource::State::fetch_far(const ChunkId& id, const ChunkLocation& at,
+                                                  const CallContext& context) {
   Result<std::vector<NetworkCopy>> where = copies(at.pack);
   if (!where) return std::move(where).error().with_context("reading " + name_of(id));
   Result<Bytes> record = parts.networks.read_record(*where, {id, at.offset, at.record_size_bytes}, context);
@@ -142,6 +164,8 @@ Result<std::shared_ptr<const Bytes>> StoredChunkSource::read(const ChunkRef& ref
 
 void StoredChunkSource::prefetch(std::span<const ChunkRef> refs) { state_->enqueue(refs); }
 
+Result<ChunkLocation> StoredChunkSource::locate(const ChunkId& id) const { return state_->locate(id); }
+
 Result<Bytes> StoredChunkSource::read_record(const ChunkId& id, const CallContext& context) {
   HOLDFAST_ASSIGN(const ChunkLocation at, state_->locate(id));
   if (auto staged = state_->read_staged(at)) {
@@ -156,6 +180,7 @@ SourceCounters StoredChunkSource::counters() const noexcept {
   SourceCounters counters;
   counters.plain_hits = state_->plain_hits.load();
   counters.staged_reads = state_->staged_reads.load();
+  counters.kept_reads = state_->kept_reads.load();
   counters.cache_hits = state_->cache_hits.load();
   counters.network_reads = state_->network_reads.load();
   counters.network_bytes = state_->network_bytes.load();

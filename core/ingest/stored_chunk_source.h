@@ -23,14 +23,16 @@ struct SourceOptions {
 struct SourceCounters {
   std::uint64_t plain_hits = 0;
   std::uint64_t staged_reads = 0;
+  std::uint64_t kept_reads = 0;  ///< nodes of packs that left staging
   std::uint64_t cache_hits = 0;
   std::uint64_t network_reads = 0;   ///< requests for a range of a pack that were answered well
   std::uint64_t network_bytes = 0;   ///< records that came that way
   std::uint64_t staging_faults = 0;  ///< wrong bytes in staging that verification caught; those of networks: ReplicatedReader::faults
 };
 
-/// Reads chunks from wherever they are: plaintext in memory, staging, the chunk cache, then the networks that the directory names, the best first.
-/// Everything is verified against its id before it is opened. One fetch serves all who ask for a chunk at once. Safe from any thread.
+/// Reads chunks from wherever they are: plaintext in memory, staging, nodes that were kept, the chunk cache, then the
+/// networks that the directory names, the best first. Everything is verified against its id before it is opened. One
+/// fetch serves all who ask for a chunk at once. Safe from any thread.
 class StoredChunkSource final : public ChunkSource {
  public:
   struct Parts {
@@ -50,6 +52,10 @@ class StoredChunkSource final : public ChunkSource {
 
   /// The verified record behind an id, without any key: for verify, heal and re-packing. Errors: as read.
   Result<Bytes> read_record(const ChunkId& id, const CallContext& context);
+
+  /// The pack that a chunk lies in, and where. Errors: kNotFound (no pack that is known here has it); those of the
+  /// index.
+  [[nodiscard]] Result<ChunkLocation> locate(const ChunkId& id) const;
 
   [[nodiscard]] SourceCounters counters() const noexcept;
 

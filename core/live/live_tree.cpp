@@ -138,6 +138,12 @@ TreeRoot LiveTreeImpl::base_links() const {
   return state_.links();
 }
 
+LiveTree::Base LiveTreeImpl::settled_base() {
+  const std::lock_guard folding(fold_mutex_);
+  const std::lock_guard lock(mutex_);
+  return {state_.base_root(), state_.links()};
+}
+
 void LiveTreeImpl::set_judge(CompletenessJudge judge) {
   const std::lock_guard lock(mutex_);
   judge_ = std::move(judge);

@@ -194,6 +194,13 @@ class LiveTree {
   /// The tree as last folded, which a seal of an unchanged tree gives.
   virtual Inode base_root() const = 0;
   virtual TreeRoot base_links() const = 0;
+  struct Base {
+    Inode root;
+    TreeRoot links;
+  };
+  /// Both of one moment, after whatever fold was under way when this was called: what a fold that begins later leans on
+  /// is this or what it writes itself.
+  virtual Base settled_base() = 0;
 };
 
 }  // namespace holdfast

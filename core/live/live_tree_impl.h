@@ -51,6 +51,7 @@ class LiveTreeImpl final : public LiveTree {
   void mark_changed() override;
   Inode base_root() const override;
   TreeRoot base_links() const override;
+  Base settled_base() override;
 
   // For OpenFile and its handles.
   [[nodiscard]] const ContentParts& content_parts() const noexcept { return content_parts_; }

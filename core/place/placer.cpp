@@ -240,7 +240,7 @@ void Placer::State::drop_if_done(PackNumber number) {
   changed();
 }
 
-/// What is likely to be read soon stays on this machine: nodes, on which the live tree stands when no network answers, then the newest data, unless
+/// What is likely to be read soon stays in the cache: nodes, also of trees that are no longer live, then the newest data, unless
 /// a `local` network has it as near.
 void Placer::State::offer_to_cache(const StagedPack& pack) {
   const auto copies = parts.directory.copies(pack.id);

@@ -123,6 +123,14 @@ Result<PackDirectory> IndexRebuilder::read_directory(const PackRow& row, const C
       row.size_bytes, &row.id, key);
   if (staged) return staged;
   problem.keep_first(staged.error());
+  const auto kept = read_pack_directory(
+      [&](std::uint64_t offset, std::uint64_t size) -> Result<Bytes> {
+        HOLDFAST_ASSIGN(auto bytes, parts_.stage.kept_nodes().read_range(row.id, {offset, size}));
+        if (!bytes) return Error(ErrorCode::kNotFound, "nothing of pack " + row.id.hex() + " was kept here");
+        return std::move(*bytes);
+      },
+      row.size_bytes, &row.id, key);
+  if (kept) return kept;
   for (const auto& copy : parts_.view.copies(row.id)) {
     const auto store = parts_.networks.find(copy.network);
     if (store == nullptr) continue;

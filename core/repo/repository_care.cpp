@@ -100,6 +100,9 @@ StatusReport RepositoryImpl::status() {
   } else if (rebuild.failed > 0) {
     report.pending.push_back({"chunk index", "", 0, std::to_string(rebuild.failed) + " packs could not be read: " + rebuild.last_error, true});
   }
+  if (const std::string problem = nodes_problem(); !problem.empty()) {
+    report.pending.push_back({"metadata of live trees", "", 0, "not all on this machine: " + problem, true});
+  }
   report.cache = stores_.cache->stats();
   return report;
 }
@@ -193,6 +196,8 @@ std::string RepositoryImpl::metrics() {
   one("new_bytes_total", "counter", "Plaintext of chunks that were not known.", ingest.bytes_new);
   one("stored_bytes_total", "counter", "Sealed bytes of chunks that were not known.", ingest.bytes_stored);
   one("seals_total", "counter", "Snapshots made since the start.", seals_.load());
+  one("kept_nodes_bytes", "gauge", "Metadata of live trees that left staging and stays on this machine.",
+      stage_->kept_nodes().bytes());
   one("cache_hits_total", "counter", "Chunks read from the cache.", cache.hits);
   one("cache_misses_total", "counter", "Chunks that the cache lacked.", cache.misses);
   one("cache_bytes", "gauge", "Bytes in the cache.", cache.used_bytes);

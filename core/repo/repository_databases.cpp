@@ -89,7 +89,7 @@ Result<RepositoryImpl::DatabasePtr> RepositoryImpl::make_database(const Database
   database->policy = std::move(named.policy);
   database->last_scheduled = options_.clock->wall_now();
   HOLDFAST_ASSIGN(database->options, options_of(record.id, database->policy));
-  const LiveTree::Parts parts{*rebuilding_source_, *pipeline_, *journal_, *options_.clock, gear_};
+  const LiveTree::Parts parts{*rebuilding_source_, *live_pipeline_, *journal_, *options_.clock, gear_};
   HOLDFAST_ASSIGN(database->live, LiveTree::open(database->options, parts, std::move(root), std::move(links), next_ino));
   database->live->set_judge(judge_of(*database));
   return database;

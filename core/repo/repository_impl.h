@@ -12,6 +12,7 @@
 #include "core/repo/databases.h"
 #include "core/repo/head_reader.h"
 #include "core/repo/index_rebuilder.h"
+#include "core/repo/live_nodes.h"
 #include "core/repo/publisher.h"
 #include "core/repo/snapshot_list.h"
 #include "core/stage/stage.h"
@@ -121,6 +122,9 @@ class RepositoryImpl final : public Repository {
   void run_seals(const std::stop_token& stop);
   void run_care(const std::stop_token& stop);
   void run_refresh(const std::stop_token& stop);
+  void run_nodes(const std::stop_token& stop);
+  Result<std::vector<LiveTree::Base>> durable_bases();
+  std::string nodes_problem() const;
   bool wait_for_refresh(const std::stop_token& stop);
   struct DueSeal {
     bool incomplete = false;   ///< files are still open for writing, and the wait for them is over
@@ -163,6 +167,8 @@ class RepositoryImpl final : public Repository {
   std::unique_ptr<IndexRebuilder> rebuilder_;
   std::unique_ptr<ChunkSource> rebuilding_source_;
   std::unique_ptr<IngestPipeline> pipeline_;
+  std::unique_ptr<LiveNodes> live_nodes_;
+  std::unique_ptr<ChunkPipeline> live_pipeline_;
   std::unique_ptr<Placer> placer_;
   std::unique_ptr<HeadReader> heads_;
   std::unique_ptr<Publisher> publisher_;
@@ -183,6 +189,9 @@ class RepositoryImpl final : public Repository {
   std::atomic<std::uint64_t> stored_watermark_{0};  ///< bytes stored when the last snapshot was made
   std::atomic<std::uint64_t> seals_{0};
   std::atomic<bool> close_packs_soon_{false};
+  mutable std::mutex nodes_mutex_;
+  std::string
+      nodes_problem_;  ///< why nodes of live trees are not all here; empty when they are, or nobody has looked yet
 
   std::mutex background_mutex_;
   std::condition_variable_any background_wake_;
@@ -191,6 +200,7 @@ class RepositoryImpl final : public Repository {
   std::jthread seal_thread_;
   std::jthread care_thread_;
   std::jthread refresh_thread_;
+  std::jthread nodes_thread_;
 };
 
 }  // namespace holdfast

@@ -97,6 +97,9 @@ Status RepositoryImpl::open_stage() {
   rebuilding_source_ = make_rebuilding_source(*source_, *rebuilder_, [this] { return adopt_packs(false) && rebuilder_->is_running(); });
   pipeline_ = std::make_unique<IngestPipeline>(
       IngestOptions{.relief_deadline = options_.staging_wait}, IngestPipeline::Parts{*stage_, *stores_.index, *journal_, *options_.clock, *options_.random, catalog_->view(), plain_cache_}, secrets_->keys->fingerprint());
+  live_nodes_ =
+      std::make_unique<LiveNodes>(LiveNodes::Parts{*stage_, *stores_.cache, *source_, *rebuilding_source_, *pipeline_});
+  live_pipeline_ = live_nodes_->make_pipeline();
   placer_ = std::make_unique<Placer>(PlacerOptions{},
                                      Placer::Parts{*stage_, *stores_.cache, *options_.networks, catalog_->view(), *rules_, *catalog_, *options_.clock, *options_.random},
                                      secrets_->keys->maintenance());
@@ -174,6 +177,7 @@ void RepositoryImpl::start_background() {
   seal_thread_ = std::jthread([this](const std::stop_token& stop) { run_seals(stop); });
   care_thread_ = std::jthread([this](const std::stop_token& stop) { run_care(stop); });
   refresh_thread_ = std::jthread([this](const std::stop_token& stop) { run_refresh(stop); });
+  nodes_thread_ = std::jthread([this](const std::stop_token& stop) { run_nodes(stop); });
 }
 
 Status RepositoryImpl::close() {
@@ -182,9 +186,9 @@ Status RepositoryImpl::close() {
     if (is_closed_) return ok_status();
     is_closed_ = true;
   }
-  for (auto* thread : {&seal_thread_, &care_thread_, &refresh_thread_}) thread->request_stop();
+  for (auto* thread : {&seal_thread_, &care_thread_, &refresh_thread_, &nodes_thread_}) thread->request_stop();
   background_wake_.notify_all();
-  for (auto* thread : {&seal_thread_, &care_thread_, &refresh_thread_}) {
+  for (auto* thread : {&seal_thread_, &care_thread_, &refresh_thread_, &nodes_thread_}) {
     if (thread->joinable()) thread->join();
   }
   // What did not open whole must not speak for the state: a checkpoint would say half of it and delete the journal that has the rest.

@@ -210,6 +210,7 @@ Status RepositoryImpl::take_over_database(const DatabaseRow& row, const std::str
   const auto next_ino = static_cast<std::uint64_t>(options_.clock->wall_now() / 62'500);
   HOLDFAST_ASSIGN(const auto database, make_database(record, std::move(root), std::move(links), next_ino));
   HOLDFAST_TRY(database->live->finish_replay());
+  stage_->kept_nodes().note_lack();  // the tree's nodes are on networks
   {
     const std::unique_lock lock(databases_mutex_);
     databases_.emplace(database->name, database);

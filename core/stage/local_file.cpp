@@ -90,6 +90,16 @@ Status LocalFile::truncate(std::uint64_t size) {
   return ok_status();
 }
 
+Status LocalFile::punch(ByteRange range) {
+  if (range.size == 0) return ok_status();
+  constexpr int kMode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+  if (::fallocate(fd_, kMode, static_cast<off_t>(range.offset), static_cast<off_t>(range.size)) == 0)
+    return ok_status();
+  if (errno == EOPNOTSUPP || errno == ENOSYS)
+    return Error(ErrorCode::kUnsupported, "making a hole in " + path_ + ": the filesystem has none");
+  return file_error(errno, "making a hole in", path_);
+}
+
 Status LocalFile::sync_data() {
   if (::fdatasync(fd_) != 0) return file_error(errno, "syncing", path_);
   return ok_status();
@@ -99,6 +109,13 @@ Result<std::uint64_t> LocalFile::size() const {
   struct stat about {};
   if (::fstat(fd_, &about) != 0) return file_error(errno, "looking at", path_);
   return static_cast<std::uint64_t>(about.st_size);
+}
+
+Result<std::uint64_t> LocalFile::allocated_bytes() const {
+  constexpr std::uint64_t kStatBlockBytes = 512;  // stat(2), whatever the filesystem's blocks are
+  struct stat about {};
+  if (::fstat(fd_, &about) != 0) return file_error(errno, "looking at", path_);
+  return static_cast<std::uint64_t>(about.st_blocks) * kStatBlockBytes;
 }
 
 namespace local_files {

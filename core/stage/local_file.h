@@ -29,9 +29,14 @@ class LocalFile {
   /// After an error the file may have got a part of it.
   Status write_at(std::uint64_t offset, ByteView bytes);
   Status truncate(std::uint64_t size);
+  /// Gives the room of these bytes back: they read as zeros, the size stays. Errors: kUnsupported (the filesystem has
+  /// no holes), and as above.
+  Status punch(ByteRange range);
   /// fdatasync. After an error the kernel may have forgotten what was not written: don't try again.
   Status sync_data();
   [[nodiscard]] Result<std::uint64_t> size() const;
+  /// What it takes on the disk, holes left out.
+  [[nodiscard]] Result<std::uint64_t> allocated_bytes() const;
   [[nodiscard]] bool is_open() const noexcept { return fd_ >= 0; }
 
  private:

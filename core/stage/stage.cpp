@@ -308,6 +308,8 @@ Status Stage::drop(PackNumber number) {
   // On a full disk the file must go first; a restart that finds a row without its file sets the row right.
   if (!row && row.error().code() != ErrorCode::kNoSpace) return row;
   state_->step("drop.row");
+  state_->kept_nodes->take(pack->id, pack->path);  // first, so that nodes are somewhere at any moment
+  state_->step("drop.kept");
   {
     const std::unique_lock lock(state_->mutex);
     if (state_->closed.erase(number) == 0) return ok_status();  // somebody else was faster
@@ -320,6 +322,8 @@ Status Stage::drop(PackNumber number) {
   if (state_->space_freed) state_->space_freed();
   return removed;
 }
+
+KeptNodes& Stage::kept_nodes() noexcept { return *state_->kept_nodes; }
 
 void Stage::on_pack_closed(std::function<void(const StagedPack&)> call) { state_->pack_closed = std::move(call); }
 void Stage::on_space_freed(std::function<void()> call) { state_->space_freed = std::move(call); }

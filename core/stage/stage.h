@@ -12,6 +12,7 @@
 #include "core/base/secret_bytes.h"
 #include "core/index/chunk_index.h"
 #include "core/pack/pack.h"
+#include "core/stage/kept_nodes.h"
 #include "core/stage/pack_table.h"
 
 namespace holdfast {
@@ -121,8 +122,12 @@ class Stage {
   [[nodiscard]] std::optional<StagedPack> closed_pack(PackNumber number) const;
   /// Every record that was appended before this call is in a pack with at most this number; 0 when there was never one.
   [[nodiscard]] PackNumber last_number() const noexcept;
-  /// Removes a closed pack's file: networks have it. Reads that have begun end well. Errors: kNotFound (not a closed pack here), kNoSpace, kInternal.
+  /// Removes a closed pack's file: networks have it. Its nodes stay in kept_nodes(). Reads that have begun end well.
+  /// Errors: kNotFound (not a closed pack here), kNoSpace, kInternal.
   Status drop(PackNumber number);
+
+  /// The nodes of packs that left.
+  [[nodiscard]] KeptNodes& kept_nodes() noexcept;
 
   // Called from threads of the stage's users, outside all its locks. Set and unset while nothing is appended or dropped.
   void on_pack_closed(std::function<void(const StagedPack&)> call);

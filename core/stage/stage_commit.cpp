@@ -110,6 +110,7 @@ Result<std::vector<Bytes>> Stage::prepare() {
     if (batch.closed) continue;  // synced when it was closed
     HOLDFAST_TRY(state.sync(*batch.pack));
   }
+  state.kept_nodes->sync();
   state.step("prepare.synced");
   std::vector<Bytes> records;
   const std::unique_lock lock(state.mutex);

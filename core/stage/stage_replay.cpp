@@ -25,6 +25,8 @@ Result<std::unique_ptr<Stage>> Stage::open(StageOptions options, ChunkIndex& ind
   HOLDFAST_TRY(local_files::make_directories(state.packs_directory));
   HOLDFAST_ASSIGN(state.table, PackTable::open(state.options.state_directory + "/packs.hft",
                                                std::move(state.options.table_key), random));
+  HOLDFAST_ASSIGN(state.kept_nodes, KeptNodes::open(state.options.state_directory + "/nodes",
+                                                    SecretBytes::copy_of(state.options.maintenance_key.view())));
   return stage;
 }
 
@@ -203,8 +205,8 @@ Status Stage::State::adopt(const std::string& path) {
 /// Removes files of packs that were never committed or that went; adopts closed packs that no row names.
 Status Stage::State::sweep() {
   HOLDFAST_ASSIGN(const std::vector<std::string> names, local_files::list_directory(packs_directory));
-  std::map<std::string, PackState> rows;
-  table->for_each([&](const PackRow& row) { rows[row.id.hex() + ".pack"] = row.state; });
+  std::map<std::string, PackRow> rows;
+  table->for_each([&](const PackRow& row) { rows[row.id.hex() + ".pack"] = row; });
   for (const std::string& name : names) {
     const std::string path = packs_directory + "/" + name;
     if (ends_with(name, ".open")) {
@@ -216,7 +218,8 @@ Status Stage::State::sweep() {
         if (Status adopted = adopt(path); !adopted) {
           log_warning("leaving " + path + " alone, which is no pack of this repository: " + adopted.error().message());
         }
-      } else if (row->second != PackState::kStaged) {
+      } else if (row->second.state != PackState::kStaged) {
+        if (row->second.state == PackState::kRemote) kept_nodes->take(row->second.id, path);  // a drop was cut off
         HOLDFAST_TRY(local_files::remove_file(path));
       }
     }

@@ -53,6 +53,7 @@ struct Stage::State {
   RandomSource& random;
   std::string packs_directory;
   std::unique_ptr<PackTable> table;
+  std::unique_ptr<KeptNodes> kept_nodes;
   std::uint64_t reserve_bytes = 0;
   std::function<void(const StagedPack&)> pack_closed;
   std::function<void()> space_freed;

@@ -191,6 +191,7 @@ class FakeLiveTree final : public LiveTree {
   void mark_changed() override {}
   Inode base_root() const override { return {}; }
   TreeRoot base_links() const override { return {}; }
+  Base settled_base() override { return {}; }
 
   /// Looking up names that begin so throws, as out of memory does.
   static constexpr std::string_view kNameThatThrows = "throws";

@@ -111,7 +111,9 @@ TEST(Rebuild, NetworkThatAnswersLater_GivesTheIndexInTheSameRun) {
   const auto backup = back_up(machine);
   while (!std::filesystem::is_empty(machine.state() + "/packs")) std::this_thread::yield();
   machine.close();
-  // The fixture's index is gone with the process, and the network doesn't answer for a while.
+  // The fixture's index is gone with the process, what could be read of packs on this machine too, and the network
+  // doesn't answer for a while.
+  std::filesystem::remove_all(machine.state() + "/nodes");
   slow->always(StoreVerb::kRead, Fault{});
   const int before = slow->faults(StoreVerb::kRead);
   machine.open();

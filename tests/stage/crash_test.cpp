@@ -58,13 +58,15 @@ struct CrashRun {
   }
   std::string journal_path() const { return rig.folder / "journal"; }
   std::string promises_path() const { return rig.folder / "promises"; }
+  std::string node_promises_path() const { return rig.folder / "node_promises"; }
 
   void commit() {
     auto records = rig.stage->prepare();
     HOLDFAST_CHECK(records.has_value());
     for (const Bytes& record : *records) append_line(journal_path(), record);
     rig.options.at_step("committed");
-    for (const ChunkRef& ref : appended) append_line(promises_path(), ref.id.view());
+    for (const ChunkRef& ref : appended)
+      append_line(ref.kind == ChunkKind::kTree ? node_promises_path() : promises_path(), ref.id.view());
     appended.clear();
   }
   void drop_one(SeededRandom& choice) {
@@ -82,7 +84,8 @@ struct CrashRun {
     for (int op = 0; op < 60; ++op) {
       const std::uint64_t what = choice.next_below(12);
       if (what < 7) {
-        const MadeRecord made = rig.make(200 + choice.next_below(2000));
+        const MadeRecord made =
+            rig.make(200 + choice.next_below(2000), choice.next_below(3) == 0 ? ChunkKind::kTree : ChunkKind::kData);
         HOLDFAST_CHECK(rig.append(made, static_cast<std::uint32_t>(choice.next_below(2))).has_value());
         appended.push_back(made.ref);
       } else if (what < 9) {
@@ -108,6 +111,7 @@ struct CrashRun {
       ASSERT_TRUE(report) << hint << report.error().message();
       EXPECT_EQ(report->records_lost, 0U) << hint;
       for (const Bytes& id : lines(promises_path())) check_promise(*ChunkId::from(id), dropped, hint);
+      for (const Bytes& id : lines(node_promises_path())) check_node(*ChunkId::from(id), hint);
       for (const StagedPack& pack : rig.stage->closed_packs()) {
         const auto verified = verify_pack(file_bytes(pack.path), &pack.id, rig.maintenance_key);
         EXPECT_TRUE(verified) << hint << verified.error().message();
@@ -116,6 +120,21 @@ struct CrashRun {
       for (const auto& item : std::filesystem::directory_iterator(rig.packs())) bytes += item.file_size();
       EXPECT_EQ(rig.stage->staged_bytes(), bytes) << hint;
     }
+  }
+  /// A node is on this machine whatever became of its pack.
+  void check_node(const ChunkId& id, const std::string& hint) {
+    const auto at = rig.locate(id);
+    ASSERT_TRUE(at) << hint << "a committed node is not indexed";
+    const auto staged = rig.stage->read(*at);
+    ASSERT_TRUE(staged) << hint << staged.error().message();
+    if (staged->has_value()) {
+      EXPECT_TRUE(verify_record(id, **staged)) << hint;
+      return;
+    }
+    const auto row = rig.stage->table().find(at->pack);
+    ASSERT_TRUE(row) << hint;
+    EXPECT_TRUE(rig.stage->kept_nodes().read(row->id, id, *at))
+        << hint << "a node of dropped pack " << at->pack << " is gone";
   }
   void check_promise(const ChunkId& id, const std::set<PackNumber>& dropped, const std::string& hint) {
     const auto at = rig.locate(id);

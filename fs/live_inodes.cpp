@@ -101,9 +101,14 @@ void LiveBranch::get_xattr(Request request, NodeId id, const std::string& name, 
     const Target at = target(id);
     const CallContext context = asked.context();
     Result<std::string> value = name_error(NameRefusal::kNoAttribute, "no attribute " + name);
-    if (name == "user.holdfast.completeness") {
-      const auto full = at.database.tree.inode(at.ino, context);
-      if (full) value = std::string(completeness_name(full->completeness));
+    if (name == "user.holdfast.completeness" || name == "user.holdfast.completeness_reason") {
+      const bool with_reason = name.ends_with("_reason");
+      const auto judged = mount_.repository.judge_live(at.database.name, at.ino, with_reason, context);
+      if (!judged) {
+        value = judged.error();
+      } else {
+        value = with_reason ? judged->reason : std::string(completeness_name(judged->completeness));
+      }
     } else if (name == "user.holdfast.database") {
       value = at.database.name;
     } else if (name == "user.holdfast.state") {

@@ -243,4 +243,18 @@ Result<Inode> LiveTreeImpl::inode(std::uint64_t ino, const CallContext&) {
   return node->inode();
 }
 
+Result<LiveTree::FileVersion> LiveTreeImpl::file_version(std::uint64_t ino) {
+  const std::lock_guard lock(mutex_);
+  HOLDFAST_ASSIGN(const LiveState::Node* const node, pinned_node(ino));
+  FileVersion version;
+  version.parent = node->parent;
+  version.name = node->name;
+  version.content_serial = node->value->content_serial;
+  if (const std::shared_ptr<OpenFile> file = node->file.lock()) {
+    version.is_open_for_writing = file->has_writer();
+    version.has_unpublished = file->has_unpublished();
+  }
+  return version;
+}
+
 }  // namespace holdfast

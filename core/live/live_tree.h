@@ -169,6 +169,16 @@ class LiveTree {
   /// The inode's completeness as last judged, and its content's description (for user.holdfast.* xattrs).
   virtual Result<Inode> inode(std::uint64_t ino, const CallContext& context) = 0;
 
+  /// What a judgement of a file's content is about.
+  struct FileVersion {
+    std::string name;                  ///< empty where it has several, or none any more
+    std::uint64_t parent = 0;          ///< the directory that has it under this name; 0 where there is no name
+    std::uint64_t content_serial = 0;  ///< differs whenever the content does; a number of this run of the tree
+    bool is_open_for_writing = false;
+    bool has_unpublished = false;  ///< more was written than flush, fsync or the last close made visible
+  };
+  virtual Result<FileVersion> file_version(std::uint64_t ino) = 0;
+
   /// fsync of a directory, and syncfs: everything of this tree that was closed or flushed becomes durable.
   virtual Status sync() = 0;
 

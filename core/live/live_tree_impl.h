@@ -43,6 +43,7 @@ class LiveTreeImpl final : public LiveTree {
   Status set_xattr(std::uint64_t ino, const std::string& name, std::string value, XattrMode mode, const CallContext& context) override;
   Status remove_xattr(std::uint64_t ino, const std::string& name, const CallContext& context) override;
   Result<Inode> inode(std::uint64_t ino, const CallContext& context) override;
+  Result<FileVersion> file_version(std::uint64_t ino) override;
 
   Status sync() override;
   Result<SealedTree> seal(const CompletenessJudge& judge, const CallContext& context) override;

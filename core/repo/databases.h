@@ -24,6 +24,13 @@ struct Database {
   mutable std::mutex mutex;
   DatabasePolicy policy;
   std::set<std::string> changed_folders;  ///< whose files were judged since the last seal, and those whose dump was not proved whole then
+  struct LiveJudgement {
+    std::uint64_t content_serial = 0;
+    std::string name;  ///< judged as a file of this name
+    Repository::Judgement judgement;
+  };
+  std::map<std::uint64_t, LiveJudgement>
+      live_judgements;             ///< by inode; of files that were asked about since they changed
   WallNanos last_scheduled = 0;    ///< the schedule's moment that was sealed last, or when the database was opened
   MonoTime sealed_at{};
   MonoTime waiting_since{};        ///< a scheduled seal waits for open writers since then

@@ -266,6 +266,16 @@ class Repository {
   virtual Result<LiveTreeOptions> tree_options(const std::string& database) const = 0;
   /// Judges finished files by core/complete, reading them through source(): what seal() uses, and backups of paths and streams too.
   virtual CompletenessJudge completeness_judge() = 0;
+  struct Judgement {
+    Completeness completeness = Completeness::kUnchecked;
+    std::string reason;  ///< for people: why it is not complete
+  };
+  /// Whether a file of a live tree is whole as it is now: as the last seal found it, or, where it changed since, judged
+  /// now. One that is open for writing, or can't be read in half a minute, is unchecked. What counts for snapshots is
+  /// the judgement of their seal. `with_reason`: for one that a seal found not to be complete, too. Errors: kNotFound
+  /// (database; the inode is not pinned), kCancelled.
+  virtual Result<Judgement> judge_live(const std::string& database, std::uint64_t ino, bool with_reason,
+                                       const CallContext& context) = 0;
 
   // Care.
   virtual StatusReport status() = 0;

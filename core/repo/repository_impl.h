@@ -58,6 +58,8 @@ class RepositoryImpl final : public Repository {
   const GearTable& gear() const noexcept override { return gear_; }
   Result<LiveTreeOptions> tree_options(const std::string& database) const override;
   CompletenessJudge completeness_judge() override;
+  Result<Judgement> judge_live(const std::string& database, std::uint64_t ino, bool with_reason,
+                               const CallContext& context) override;
   StatusReport status() override;
   Result<VerifyReport> verify(const std::vector<SnapshotId>& ids, VerifyLevel level,
                               const std::function<void(std::uint64_t, std::uint64_t)>& progress, const CallContext& context) override;
@@ -105,6 +107,8 @@ class RepositoryImpl final : public Repository {
   void find_unsealed();
   void wait_for_releases(const Database& database, const CallContext& context);
   CompletenessJudge judge_of(Database& database);
+  Result<LiveTree::FileVersion> closed_version(LiveTree& tree, std::uint64_t ino, const CallContext& context);
+  Result<Judgement> judge_now(Database& database, const Inode& inode, const CallContext& context);
   std::set<std::string> folders_to_judge(Database& database, const SealedTree& tree, const CallContext& context);
   void judge_folders(Database& database, SealedTree& tree, const CallContext& context);
   WallNanos next_time(const DatabaseId& id) const;

@@ -192,6 +192,7 @@ class FakeLiveTree final : public LiveTree {
   Inode base_root() const override { return {}; }
   TreeRoot base_links() const override { return {}; }
   Base settled_base() override { return {}; }
+  Result<FileVersion> file_version(std::uint64_t) override { return FileVersion{}; }
 
   /// Looking up names that begin so throws, as out of memory does.
   static constexpr std::string_view kNameThatThrows = "throws";

@@ -207,6 +207,9 @@ class FakeRepository final : public Repository {
   const GearTable& gear() const noexcept override { return gear_; }
   Result<LiveTreeOptions> tree_options(const std::string&) const override { return LiveTreeOptions{}; }
   CompletenessJudge completeness_judge() override { return {}; }
+  Result<Judgement> judge_live(const std::string&, std::uint64_t, bool, const CallContext&) override {
+    return Judgement{Completeness::kIncomplete, "it ends early"};
+  }
   StatusReport status() override {
     StatusReport report;
     report.staging_limit_bytes = 1ULL << 30U;

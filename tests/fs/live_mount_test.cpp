@@ -232,6 +232,12 @@ TEST_F(LiveMount, Xattrs_SetReplaceListRemove) {
   EXPECT_EQ(::getxattr(file, "user.a", value, sizeof value), 1);
   EXPECT_EQ(::listxattr(file, value, 0), 17);  // "user.a" and "trusted.t" with their ends
   EXPECT_EQ(error_of([&] { return static_cast<int>(::getxattr(file, "user.none", value, sizeof value)); }), ENODATA);
+  const auto text_of = [&](const char* attribute) {
+    const ssize_t size = ::getxattr(file, attribute, value, sizeof value);
+    return size < 0 ? std::string("none") : std::string(value, static_cast<std::size_t>(size));
+  };
+  EXPECT_EQ(text_of("user.holdfast.completeness"), "incomplete");
+  EXPECT_EQ(text_of("user.holdfast.completeness_reason"), "it ends early");
   // Version 2, and the entries of mode 0644 (linux/posix_acl_xattr.h).
   const unsigned char acl[28] = {2, 0, 0, 0, 1, 0, 6, 0, 255, 255, 255, 255, 4, 0, 4, 0, 255, 255, 255, 255, 32, 0, 4, 0, 255, 255, 255, 255};
   EXPECT_EQ(error_of([&] { return ::setxattr(file, "system.posix_acl_access", acl, sizeof acl, 0); }), EOPNOTSUPP);

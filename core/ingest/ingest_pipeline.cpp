@@ -85,6 +85,7 @@ struct IngestPipeline::State {
   Result<std::optional<ChunkRef>> find_known(const Fingerprint& fp);
   Result<EncodedChunk> encode(ChunkEncoder& encoder, const NewChunk& chunk, const Fingerprint& fp);
   Result<ChunkRef> append_record(const EncodedChunk& encoded, std::uint32_t domain, std::span<const ChunkId> children);
+  Result<ChunkRef> store(ChunkEncoder& encoder, const NewChunk& chunk, const Fingerprint& fp);
   Result<ChunkRef> find_or_store(ChunkEncoder& encoder, const NewChunk& chunk, const Fingerprint& fp);
   int level(std::uint32_t domain) const;
   void count(const Result<ChunkRef>& result, std::size_t plain_bytes, bool known);
@@ -258,6 +259,10 @@ Result<ChunkRef> IngestPipeline::State::find_or_store(ChunkEncoder& encoder, con
     count(*known, chunk.plain.size(), true);
     return *known;
   }
+  return store(encoder, chunk, fp);
+}
+
+Result<ChunkRef> IngestPipeline::State::store(ChunkEncoder& encoder, const NewChunk& chunk, const Fingerprint& fp) {
   HOLDFAST_ASSIGN(EncodedChunk encoded, encode(encoder, chunk, fp));
   name_chunks({&encoded, 1});
   Result<ChunkRef> result = append_record(encoded, chunk.domain, chunk.children);
@@ -384,7 +389,6 @@ Result<ChunkRef> IngestPipeline::put_again(std::uint32_t domain, ChunkKind kind,
   std::unique_ptr<ChunkEncoder> encoder = state.borrow_encoder();
   Result<ChunkRef> result =
       state.store(*encoder, {domain, kind, plain, children}, state.fingerprint(domain, kind, plain));
-  state.count(result, plain.size(), false);
   state.end_put(std::move(encoder), kind, plain, result);
   return result;
 }

@@ -29,6 +29,9 @@ class LivePipeline final : public ChunkPipeline {
   std::shared_ptr<ChunkTicket> submit(std::uint32_t domain, std::shared_ptr<const Bytes> plain) override {
     return parts_.pipeline.submit(domain, std::move(plain));
   }
+  std::vector<std::shared_ptr<ChunkTicket>> submit_all(std::uint32_t domain, std::span<const std::shared_ptr<const Bytes>> plains) override {
+    return parts_.pipeline.submit_all(domain, plains);
+  }
   Status commit() override { return parts_.pipeline.commit(); }
   Pressure& pressure() noexcept override { return parts_.pipeline.pressure(); }
 

@@ -10,6 +10,11 @@
 #include "tests/fs/mount_fixture.h"
 #include "tests/support/seeded_random.h"
 
+#ifdef __SANITIZE_THREAD__
+/// A child that mounts by itself starts threads after a fork, where the thread sanitizer would end it.
+extern "C" const char* __tsan_default_options() { return "die_after_fork=0"; }
+#endif
+
 namespace holdfast::testing {
 namespace {
 

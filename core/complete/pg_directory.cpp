@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <array>
 
 #include "core/complete/checks.h"
@@ -72,15 +73,35 @@ Status check_file(SiblingFiles& siblings, const std::string& name, const PgDataE
   return checked ? checked : Status(checked.error().with_context(file.name));
 }
 
+/// Of the large objects of one dump.
+struct LargeObjects {
+  std::set<std::string> promised;  ///< by the table of contents, by OID; nothing where it lists none (--section=data)
+  std::set<std::string> listed;
+  std::uint64_t endless = 0;  ///< files without an end of their own, which are there
+};
+
 /// What can't be proved whole doesn't end the search for what is proved cut off.
-Status keep_unproved(Status checked, Status& unproved) {
+Status keep_unproved(Status checked, LargeObjects& objects) {
   if (checked || checked.error().code() != ErrorCode::kUnsupported) return checked;
-  unproved.keep_first(std::move(checked));
+  ++objects.endless;
   return ok_status();
 }
 
-/// The list of large objects: lines "OID file". Each is written when its object is; a list that was cut off ends within a line or lacks objects.
-Status check_object_list(SiblingFiles& siblings, const std::string& name, std::set<std::string>& missing_oids, Status& unproved) {
+/// One line of a list: "OID blob_OID.dat" (pg_backup_directory.c, _EndLO).
+Status check_listed_object(SiblingFiles& siblings, std::string_view line, LargeObjects& objects) {
+  const std::string oid(line.substr(0, line.find(' ')));
+  const bool is_number = !oid.empty() && oid.find_first_not_of("0123456789") == std::string::npos;
+  if (!is_number || line != oid + " blob_" + oid + ".dat") return cut_off("a line of it names no large object");
+  if (!objects.listed.insert(oid).second) return cut_off("it has large object " + oid + " twice");
+  if (!objects.promised.empty() && !objects.promised.contains(oid)) {
+    return cut_off("it has large object " + oid + ", of which the table of contents knows nothing");
+  }
+  return keep_unproved(check_file(siblings, "blob_" + oid + ".dat", nullptr), objects);
+}
+
+/// The list of large objects. pg_dump writes each line when the object's file has been closed, so a list that was cut
+/// off ends within a line or lacks objects.
+Status check_object_list(SiblingFiles& siblings, const std::string& name, LargeObjects& objects) {
   HOLDFAST_ASSIGN(DataFile list, find_file(siblings, name));
   if (list.wrapping != Wrapping::kNone || list.bytes->size() > kObjectListMaxBytes) {
     return Error(ErrorCode::kUnsupported, name + ": a list of large objects in a form that is not known");
@@ -92,14 +113,23 @@ Status check_object_list(SiblingFiles& siblings, const std::string& name, std::s
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t end = text.find('\n', at);
     if (end == std::string::npos) return cut_off(name + " ends within a line");
-    const std::string line = text.substr(at, end - at);
-    const std::size_t space = line.find(' ');
-    if (space == std::string::npos) return cut_off(name + " is damaged");
-    missing_oids.erase(line.substr(0, space));
-    HOLDFAST_TRY(keep_unproved(check_file(siblings, line.substr(space + 1), nullptr), unproved));
+    Status checked = check_listed_object(siblings, std::string_view(text).substr(at, end - at), objects);
+    if (!checked) return std::move(checked).error().with_context(name);
     at = end + 1;
   }
   return ok_status();
+}
+
+/// When all lists were read.
+Status check_objects(const LargeObjects& objects) {
+  std::vector<std::string> missing;
+  std::ranges::set_difference(objects.promised, objects.listed, std::back_inserter(missing));
+  if (!missing.empty())
+    return cut_off(std::to_string(missing.size()) + " large objects are missing, " + missing.front() + " among them");
+  if (objects.endless == 0) return ok_status();
+  return Error(ErrorCode::kUnsupported, "all else is whole, and all large objects are there and in their list, but " +
+                                            std::to_string(objects.endless) +
+                                            " are not compressed: nothing says how long they are");
 }
 
 }  // namespace
@@ -108,22 +138,20 @@ Status check_pg_directory(RandomBytes& toc, SiblingFiles& siblings) {
   DumpReader in(toc);
   HOLDFAST_ASSIGN(const PgArchive archive, read_pg_archive(in));
   if (!in.at_end()) return cut_off("toc.dat goes on after its table of contents");
-  std::set<std::string> missing_oids;
+  LargeObjects objects;
   for (const PgDataEntry& entry : archive.data) {
     // Without a data entry for large objects (--no-blobs) their mere mention promises nothing.
-    if (entry.large_objects) missing_oids = archive.large_object_oids;
+    if (entry.large_objects) objects.promised = archive.large_object_oids;
   }
-  Status unproved;
   for (const PgDataEntry& entry : archive.data) {
     if (entry.file_name.empty()) continue;
     if (entry.large_objects) {
-      HOLDFAST_TRY(check_object_list(siblings, entry.file_name, missing_oids, unproved));
+      HOLDFAST_TRY(check_object_list(siblings, entry.file_name, objects));
     } else {
       HOLDFAST_TRY(check_file(siblings, entry.file_name, &entry));
     }
   }
-  if (missing_oids.empty()) return unproved;
-  return cut_off(std::to_string(missing_oids.size()) + " large objects are missing, " + *missing_oids.begin() + " among them");
+  return check_objects(objects);
 }
 
 }  // namespace holdfast

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <gmock/gmock.h>
 #include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
@@ -159,6 +160,12 @@ TEST_F(PostgresDump, Directory_OnlyWholeIsComplete) {
 TEST_F(PostgresDump, DirectoryWithUncompressedLargeObjects_IsNeverComplete) {
   const Folder whole = dumped_folder("-Z0");
   EXPECT_EQ(judge_folder(whole).completeness, Completeness::kUnchecked);
+  EXPECT_THAT(judge_folder(whole).reason,
+              ::testing::HasSubstr("all large objects are there and in their list, but 3 are not compressed"));
+  for (const std::string options : {"-Z0 -a", "-Z0 --section=data", "-Z0 -j2", "-Z0 -b -t people"}) {
+    EXPECT_EQ(judge_folder(dumped_folder(options)).completeness, Completeness::kUnchecked)
+        << options << ": " << judge_folder(dumped_folder(options)).reason;
+  }
   for (const auto& [name, bytes] : whole) {
     Folder damaged = whole;
     if (name == "toc.dat") continue;
@@ -169,6 +176,33 @@ TEST_F(PostgresDump, DirectoryWithUncompressedLargeObjects_IsNeverComplete) {
   Bytes& list = fewer_objects.at("blobs.toc");
   list = first(list, as_text(list).find('\n') + 1);
   EXPECT_EQ(judge_folder(fewer_objects).completeness, Completeness::kIncomplete);
+}
+
+TEST_F(PostgresDump, ListOfLargeObjectsThatIsNotThisDumps_IsIncomplete) {
+  for (const std::string options : {"", "-Z0"}) {
+    const Folder whole = dumped_folder(options);
+    const std::string list(as_text(whole.at("blobs.toc")));
+    const std::string first_line = list.substr(0, list.find('\n') + 1);
+    const std::string oid = first_line.substr(0, first_line.find(' '));
+    const std::string suffix = options.empty() ? ".gz" : "";
+    const auto judged_with = [&](const std::string& text) {
+      Folder changed = whole;
+      changed["blobs.toc"] = bytes_of(text);
+      changed["blob_1.dat" + suffix] = whole.at("blob_" + oid + ".dat" + suffix);
+      return judge_folder(changed);
+    };
+    EXPECT_NE(judged_with(list).completeness, Completeness::kIncomplete) << judged_with(list).reason;
+    EXPECT_THAT(judged_with(list + "1 blob_1.dat\n").reason,
+                ::testing::HasSubstr("large object 1, of which the table of contents knows nothing"));
+    EXPECT_THAT(judged_with(list + first_line).reason, ::testing::HasSubstr("large object " + oid + " twice"));
+    EXPECT_THAT(judged_with(oid + " blob_1.dat\n" + list.substr(first_line.size())).reason,
+                ::testing::HasSubstr("names no large object"));
+    EXPECT_THAT(judged_with("x blob_x.dat\n" + list).reason, ::testing::HasSubstr("names no large object"));
+    for (const std::string& bad :
+         {list + "1 blob_1.dat\n", list + first_line, oid + " blob_1.dat\n", "\n" + list, list + oid}) {
+      EXPECT_EQ(judged_with(bad).completeness, Completeness::kIncomplete) << bad;
+    }
+  }
 }
 
 TEST_F(PostgresDump, DirectoryAlone_IsUnchecked) {

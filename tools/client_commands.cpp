@@ -287,7 +287,8 @@ int run_repository_command(const std::vector<std::string>& arguments, const Invo
   const bool ours = code != 0 && code != static_cast<int>(ExitCode::kIncomplete);
   if (child_code && *child_code != 0 && !ours) code = *child_code;
   if (invocation.command == "wal-fetch") code = finish_wal_fetch(prepared, code, io);
-  if (invocation.command == "umount" && code == 0) wait_until_released(config.state_directory);
+  const bool is_done = code == 0 || code == static_cast<int>(ExitCode::kNetworkMissed);
+  if (invocation.command == "umount" && is_done) wait_until_released(config.state_directory);
   return code;
 }
 

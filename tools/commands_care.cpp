@@ -54,12 +54,16 @@ Result<std::vector<SnapshotInfo>> chosen_snapshots(Session& session) {
 
 Result<int> run_wait(Session& session) {
   HOLDFAST_ASSIGN(const std::vector<SnapshotInfo> snapshots, chosen_snapshots(session));
-  HOLDFAST_ASSIGN(const CallContext context, session.context_with_timeout());
   std::vector<SnapshotId> ids;
   for (const SnapshotInfo& snapshot : snapshots) ids.push_back(snapshot.id);
-  const bool safe = session.invocation.wait_for != "staged";
-  HOLDFAST_TRY(session.repository.wait_for(ids, safe ? DurabilityState::kSafe : DurabilityState::kStaged, context));
-  return safe ? code_of_missed_networks(session) : 0;
+  if (session.invocation.wait_for != "staged") {
+    return wait_until_safe(session, [&](const CallContext& context) {
+      return session.repository.wait_for(ids, DurabilityState::kSafe, context);
+    });
+  }
+  HOLDFAST_ASSIGN(const CallContext context, session.context_with_timeout());
+  HOLDFAST_TRY(session.repository.wait_for(ids, DurabilityState::kStaged, context));
+  return 0;
 }
 
 std::string_view health_name(Health health) {
@@ -204,10 +208,21 @@ Result<int> run_network_stats(Session& session) {
 
 Result<int> run_umount(Session& session) {
   if (!session.request_unmount) return Error(ErrorCode::kNotFound, "nothing is mounted by the owner of this repository");
-  HOLDFAST_ASSIGN(const CallContext context, session.context_with_timeout());
-  HOLDFAST_TRY(session.repository.settle(session.invocation.wait_for == "safe", context));
-  HOLDFAST_TRY(session.request_unmount(session.io.absolute(session.invocation.operands.front())));
-  return 0;
+  const std::string directory = session.io.absolute(session.invocation.operands.front());
+  int code = 0;
+  if (session.invocation.wait_for == "safe") {
+    Result<int> waited =
+        wait_until_safe(session, [&](const CallContext& context) { return session.repository.make_safe(context); });
+    if (!waited)
+      return std::move(waited).error().with_context(
+          "not unmounted (without --wait safe, what is not there yet is kept on this machine)");
+    code = *waited;
+  } else {
+    HOLDFAST_ASSIGN(const CallContext context, session.context_with_timeout());
+    HOLDFAST_TRY(session.repository.settle(false, context));
+  }
+  HOLDFAST_TRY(session.request_unmount(directory));
+  return code;
 }
 
 }  // namespace

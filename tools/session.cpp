@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "tools/units.h"
+#include "tools/wait_report.h"
 
 namespace holdfast {
 
@@ -129,11 +130,20 @@ Result<Inode> find_in_snapshot(ChunkSource& source, const SnapshotView& view, co
   return inode;
 }
 
+Result<int> wait_until_safe(Session& session, const std::function<Status(const CallContext&)>& wait) {
+  HOLDFAST_ASSIGN(const CallContext context, session.context_with_timeout());
+  {
+    const WaitReport report(session.io, [&session] { return session.repository.awaited(); });
+    HOLDFAST_TRY(wait(context));
+  }
+  return code_of_missed_networks(session);
+}
+
 Result<int> wait_as_asked(Session& session, const SnapshotId& id) {
   if (session.invocation.wait_for != "safe") return 0;
-  HOLDFAST_ASSIGN(const CallContext context, session.context_with_timeout());
-  HOLDFAST_TRY(session.repository.wait_for({id}, DurabilityState::kSafe, context));
-  return code_of_missed_networks(session);
+  return wait_until_safe(session, [&](const CallContext& context) {
+    return session.repository.wait_for({id}, DurabilityState::kSafe, context);
+  });
 }
 
 int code_of_missed_networks(Session& session) {
@@ -149,7 +159,14 @@ int code_of_missed_networks(Session& session) {
       if (pending.failed) missed.try_emplace(pending.network, pending.reason);
     }
   }
-  for (const auto& [network, reason] : missed) session.io.complain("holdfast: network " + network + " missed: " + reason + "\n");
+  for (const auto& [network, reason] : missed) {
+    if (session.io.json) {
+      (void)session.io.fail(
+          Error(ErrorCode::kUnavailable, "it is safe, and this network missed: " + reason).on_network(network));
+    } else {
+      session.io.complain("holdfast: network " + network + " missed: " + reason + "\n");
+    }
+  }
   return missed.empty() ? 0 : static_cast<int>(ExitCode::kNetworkMissed);
 }
 

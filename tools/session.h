@@ -52,6 +52,10 @@ SnapshotPath split_snapshot_path(const std::string& text);
 Result<Inode> find_in_snapshot(ChunkSource& source, const SnapshotView& view, const std::string& path,
                                const CallContext& context);
 
+/// Runs `wait`, which returns once something is safe, for as long as --timeout allows, and says meanwhile what it waits
+/// for. Returns the exit code: 0, or 3 when it is safe and a network missed. Errors: those of `wait`.
+Result<int> wait_until_safe(Session& session, const std::function<Status(const CallContext&)>& wait);
+
 /// Waits as --wait says (nothing for "" and "staged"). Returns the exit code: 0, or 3 when it is safe and a network missed. Errors: kDeadlineExceeded when time ran out.
 Result<int> wait_as_asked(Session& session, const SnapshotId& id);
 

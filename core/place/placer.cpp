@@ -165,6 +165,7 @@ void Placer::State::finish(PackNumber number, const std::string& network, const 
   } else {
     delivery.state = DeliveryState::kFailed;
     delivery.last_error = outcome.error().message();
+    if (delivery.failures == 0) delivery.failing_since = parts.clock.wall_now();
     delivery.not_before = backoff(++delivery.failures);
     // Workers that fail together count once.
     if (concerns_the_network(outcome.error().code()) && now >= about.not_before) {
@@ -356,7 +357,8 @@ std::vector<PlacementStatus> Placer::pending() const {
   for (const auto& [number, work] : state_->packs) {
     for (const auto& [name, delivery] : work.deliveries) {
       if (delivery.state == DeliveryState::kPlaced) continue;
-      out.push_back({number, work.pack.id, work.pack.size_bytes, name, delivery.state, delivery.failures, delivery.last_error});
+      out.push_back({number, work.pack.id, work.pack.size_bytes, name, delivery.state, delivery.failures,
+                     delivery.last_error, delivery.failing_since});
     }
   }
   return out;

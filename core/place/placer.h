@@ -50,6 +50,7 @@ struct PlacementStatus {
   enum class State : std::uint8_t { kWaiting, kPutting, kChecking, kPlaced, kFailed } state = State::kWaiting;
   std::uint32_t failures = 0;
   std::string last_error;  ///< of the last attempt that failed
+  WallNanos failing_since = 0;  ///< when the first of `failures` attempts in a row had failed; 0: none did
 };
 
 /// Brings closed packs to their networks. Each network has a queue and workers of its own, oldest pack first, so a slow one slows no other. A pack is verified

@@ -19,6 +19,7 @@ struct Delivery {
   PlacementStatus::State state = PlacementStatus::State::kWaiting;
   std::uint32_t failures = 0;
   std::string last_error;
+  WallNanos failing_since = 0;
   MonoTime not_before = MonoTime::min();
 };
 

@@ -104,6 +104,7 @@ void Publisher::run(Lane& lane, const std::stop_token& stop) {
     {
       const std::lock_guard lock(mutex_);
       ++lane.attempts;
+      if (status || lane.failures == 0) lane.failing_since = status ? 0 : parts_.clock.wall_now();
       lane.failures = status ? 0 : lane.failures + 1;
       lane.last_error = status ? std::string() : status.error().message();
       if (status) lane.head_at = parts_.clock.mono_now();
@@ -304,7 +305,8 @@ std::vector<Publisher::NetworkState> Publisher::states() const {
   const std::lock_guard lock(mutex_);
   std::vector<NetworkState> out;
   for (const auto& lane : lanes_) {
-    out.push_back({lane->store->traits().name, lane->locator, lane->published.state.size, lane->published == own, lane->last_error});
+    out.push_back({lane->store->traits().name, lane->locator, lane->published.state.size, lane->published == own,
+                   lane->last_error, lane->failing_since});
   }
   return out;
 }

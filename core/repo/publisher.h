@@ -54,6 +54,7 @@ class Publisher {
     std::uint64_t log_size = 0;  ///< published
     bool current = false;
     std::string last_error;
+    WallNanos failing_since = 0;  ///< 0: the last attempt went well, or there was none
   };
   [[nodiscard]] std::vector<NetworkState> states() const;
   /// The keyring for networks was replaced (a file of the state folder).

@@ -24,6 +24,7 @@ struct Publisher::Lane {
   bool checked = false;                ///< the first head of this run was seen to stand; the lane's own thread only
   bool dirty = false;
   std::uint32_t failures = 0;
+  WallNanos failing_since = 0;
   std::uint64_t attempts = 0;
   std::uint64_t retries_asked = 0;
   RepositoryCatalog::OwnState published;

@@ -173,6 +173,16 @@ struct StatusReport {
   ChunkCache::Stats cache;
 };
 
+/// What a network lacks of what it should have.
+struct Awaited {
+  std::string network;
+  std::uint64_t packs = 0;
+  std::uint64_t bytes = 0;      ///< of these packs
+  bool catalog = false;         ///< the newest head is not there
+  WallNanos failing_since = 0;  ///< 0: nothing failed, it is under way
+  std::string last_error;
+};
+
 enum class VerifyLevel : std::uint8_t { kAvailability, kSample, kFull };
 enum class Health : std::uint8_t { kHealthy, kDegraded, kUnhealthy };
 struct VerifyReport {
@@ -282,8 +292,15 @@ class Repository {
   virtual Result<VerifyReport> verify(const std::vector<SnapshotId>& ids, VerifyLevel level,
                                       const std::function<void(std::uint64_t done, std::uint64_t total)>& progress,
                                       const CallContext& context) = 0;
-  /// Closes open packs, uploads everything, publishes heads; `safe` waits for quorum, else only for staged durability.
+  /// What is waited for, by network; never asks one.
+  virtual std::vector<Awaited> awaited() const = 0;
+  /// Makes durable here what was written; `until_safe`: also closes open packs, uploads, and publishes heads, as far as
+  /// it goes: where nothing can be safe, until all networks have all.
   virtual Status settle(bool until_safe, const CallContext& context) = 0;
+  /// The same until all databases are safe that hold anything. Waits for networks that are down. Errors: kUnsupported
+  /// naming those that can't ever be, at once, with nothing but their data made durable here; kDeadlineExceeded,
+  /// kCancelled.
+  virtual Status make_safe(const CallContext& context) = 0;
   /// Prometheus text.
   virtual std::string metrics() = 0;
 

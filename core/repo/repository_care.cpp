@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <set>
 #include <sstream>
 
@@ -10,6 +11,8 @@ namespace {
 
 constexpr auto kHealthTimeout = std::chrono::seconds(2);  // status never hangs on a network
 constexpr std::size_t kPendingMax = 1000;
+constexpr std::chrono::milliseconds kPublishAgainFirst{1'000};
+constexpr std::chrono::milliseconds kPublishAgainMax{30'000};
 
 std::string state_name(PlacementStatus::State state) {
   switch (state) {
@@ -107,10 +110,13 @@ StatusReport RepositoryImpl::status() {
   return report;
 }
 
-Status RepositoryImpl::settle(bool until_safe, const CallContext& context) {
+Status RepositoryImpl::stage_all() {
   for (const auto& database : all_databases()) HOLDFAST_TRY(database->live->sync());
-  HOLDFAST_TRY(pipeline_->commit());
-  if (!until_safe) return ok_status();
+  return pipeline_->commit();
+}
+
+/// Until every pack is where it goes; gives on how many networks the catalog has to be then.
+Result<std::size_t> RepositoryImpl::place_all(const CallContext& context) {
   HOLDFAST_TRY(stage_->close_open_packs());
   placer_->retry_now();
   // Where no network is on another site, nothing becomes safe: there, all networks having everything is as far as it goes.
@@ -122,7 +128,89 @@ Status RepositoryImpl::settle(bool until_safe, const CallContext& context) {
   HOLDFAST_TRY(state_safety());
   std::size_t quorum = 1;
   for (const auto& database : all_databases()) quorum = std::max<std::size_t>(quorum, rules_->quorum(database->options.domain));
+  return quorum;
+}
+
+/// A network that is down is waited for, as its packs are.
+Status RepositoryImpl::publish_on(std::size_t quorum, const CallContext& context) {
+  for (auto wait = kPublishAgainFirst;; wait = std::min(2 * wait, kPublishAgainMax)) {
+    Status published = publisher_->flush(quorum, context);
+    if (published || published.error().code() != ErrorCode::kUnavailable) return published;
+    const MonoTime next = std::min(context.deadline, options_.clock->mono_now() + wait);
+    if (!options_.clock->sleep_until(next, context.stop))
+      return check_context(context, *options_.clock, published.error().message());
+  }
+}
+
+Status RepositoryImpl::settle(bool until_safe, const CallContext& context) {
+  HOLDFAST_TRY(stage_all());
+  if (!until_safe) return ok_status();
+  HOLDFAST_ASSIGN(const std::size_t quorum, place_all(context));
   return publisher_->flush(quorum, context);
+}
+
+bool RepositoryImpl::holds_anything(const Database& database) const {
+  if (database.live->stats().changed_since_seal ||
+      !std::holds_alternative<EmptyContent>(database.live->base_root().content))
+    return true;
+  const auto current = list();
+  return std::any_of(current->all.begin(), current->all.end(),
+                     [&](const auto& info) { return info.database_id == database.id; });
+}
+
+Error RepositoryImpl::never_safe(const std::vector<std::string>& databases) {
+  std::string names;
+  for (const auto& name : databases) names += (names.empty() ? "" : ", ") + name;
+  return Error(ErrorCode::kUnsupported, "safe needs a copy away from this machine, and all networks of " + names +
+                                            " are on this host (or fewer than the write_quorum): add one elsewhere, or "
+                                            "say of one that is elsewhere which site it has");
+}
+
+Status RepositoryImpl::make_safe(const CallContext& context) {
+  HOLDFAST_TRY(stage_all());
+  std::vector<std::string> never;
+  for (const auto& database : all_databases()) {
+    if (!rules_->can_be_safe(database->options.domain) && holds_anything(*database)) never.push_back(database->name);
+  }
+  if (!never.empty()) return never_safe(never);
+  HOLDFAST_ASSIGN(const std::size_t quorum, place_all(context));
+  HOLDFAST_TRY(publish_on(quorum, context));
+  const auto current = list();
+  for (const auto& database : all_databases()) {
+    const auto newest = std::find_if(current->all.begin(), current->all.end(),
+                                     [&](const auto& info) { return info.database_id == database->id; });
+    if (newest != current->all.end()) HOLDFAST_TRY(expect_safe(newest->id));
+  }
+  return ok_status();
+}
+
+std::vector<Awaited> RepositoryImpl::awaited() const {
+  std::map<std::string, Awaited> by_network;
+  const auto fails = [](Awaited& what, WallNanos since, const std::string& error) {
+    if (since == 0 || (what.failing_since != 0 && what.failing_since <= since)) return;
+    what.failing_since = since;
+    what.last_error = error;
+  };
+  for (const auto& each : placer_->pending()) {
+    Awaited& what = by_network[each.network];
+    ++what.packs;
+    what.bytes += each.size_bytes;
+    fails(what, each.failing_since, each.last_error);
+    if (options_.networks->find(each.network) == nullptr)
+      what.last_error = each.last_error;  // not configured: nothing is tried
+  }
+  for (const auto& state : publisher_->states()) {
+    if (state.current) continue;
+    Awaited& what = by_network[state.network];
+    what.catalog = true;
+    fails(what, state.failing_since, state.last_error);
+  }
+  std::vector<Awaited> out;
+  for (auto& [name, what] : by_network) {
+    what.network = name;
+    out.push_back(std::move(what));
+  }
+  return out;
 }
 
 Result<VerifyReport> RepositoryImpl::verify(const std::vector<SnapshotId>& ids, VerifyLevel level,

@@ -63,7 +63,9 @@ class RepositoryImpl final : public Repository {
   StatusReport status() override;
   Result<VerifyReport> verify(const std::vector<SnapshotId>& ids, VerifyLevel level,
                               const std::function<void(std::uint64_t, std::uint64_t)>& progress, const CallContext& context) override;
+  std::vector<Awaited> awaited() const override;
   Status settle(bool until_safe, const CallContext& context) override;
+  Status make_safe(const CallContext& context) override;
   std::string metrics() override;
   Status change_passphrase(ByteView old_passphrase, ByteView new_passphrase, const KdfParameters& kdf,
                            const std::optional<RecoveryCode>& code) override;
@@ -149,6 +151,12 @@ class RepositoryImpl final : public Repository {
   Status learn_snapshot(const SnapshotId& id, const CallContext& context);
   Status checkpoint();
   Status state_safety();
+  Status stage_all();
+  Result<std::size_t> place_all(const CallContext& context);
+  Status publish_on(std::size_t quorum, const CallContext& context);
+  Status expect_safe(const SnapshotId& id) const;
+  bool holds_anything(const Database& database) const;
+  static Error never_safe(const std::vector<std::string>& databases);
   std::vector<StatusReport::Network> network_states();
   Result<VerifyReport::Snapshot> unopened_snapshot(const SnapshotId& id, const Error& error) const;
   static std::string escape_label(const std::string& text);

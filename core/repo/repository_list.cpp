@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <set>
 
 #include "core/check/snapshot_locations.h"
 #include "core/repo/policy_text.h"
@@ -147,6 +148,7 @@ Status RepositoryImpl::wait_for(const std::vector<SnapshotId>& ids, DurabilitySt
   }
   PackNumber last = 0;
   std::size_t quorum = 1;
+  std::set<std::uint32_t> domains;
   for (const auto& id : ids) {
     const auto row = catalog_->view().snapshot(id);
     if (!row) return Error(ErrorCode::kNotFound, "there is no snapshot " + id.hex());
@@ -154,8 +156,10 @@ Status RepositoryImpl::wait_for(const std::vector<SnapshotId>& ids, DurabilitySt
     const auto domain = domain_by_id(row->record.database);
     if (!domain) continue;
     if (!rules_->can_be_safe(*domain)) {
-      return Error(ErrorCode::kUnsupported, "safe needs a copy away from this machine, and all networks of the database are on this host (or fewer than its write_quorum)");
+      HOLDFAST_ASSIGN(const SnapshotInfo info, info_of(id));
+      return never_safe({info.database});
     }
+    for (const std::uint32_t each : rules_->domains_of(row->record.database)) domains.insert(each);
     quorum = std::max<std::size_t>(quorum, rules_->quorum(*domain));
     last = std::max(last, row->last_pack == 0 ? last_pack_number() : row->last_pack);
   }
@@ -163,16 +167,24 @@ Status RepositoryImpl::wait_for(const std::vector<SnapshotId>& ids, DurabilitySt
   if (state == DurabilityState::kStaged) return ok_status();
   HOLDFAST_TRY(stage_->close_open_packs());
   placer_->retry_now();
-  HOLDFAST_TRY(placer_->wait_placed(last, {}, context));
+  // What other databases wait for is no concern of these snapshots.
+  const Placer::Enough enough = [&](std::uint32_t domain, const std::vector<std::string>& networks) {
+    return !domains.contains(domain) || rules_->is_safe(domain, networks);
+  };
+  HOLDFAST_TRY(placer_->wait_placed(last, enough, context));
   HOLDFAST_TRY(state_safety());
-  HOLDFAST_TRY(publisher_->flush(quorum, context));
-  for (const auto& id : ids) {
-    HOLDFAST_ASSIGN(const SnapshotInfo info, info_of(id));
-    if (info.state != DurabilityState::kSafe) {
-      return Error(ErrorCode::kUnavailable, "snapshot " + id.hex() + " is " + std::string(durability_state_name(info.state)));
-    }
-  }
+  HOLDFAST_TRY(publish_on(quorum, context));
+  for (const auto& id : ids) HOLDFAST_TRY(expect_safe(id));
   return ok_status();
+}
+
+/// Everything is where it goes, and still a snapshot may lean on packs that were stored under other rules, or were
+/// lost.
+Status RepositoryImpl::expect_safe(const SnapshotId& id) const {
+  HOLDFAST_ASSIGN(const SnapshotInfo info, info_of(id));
+  if (info.state == DurabilityState::kSafe) return ok_status();
+  return Error(ErrorCode::kUnavailable, "snapshot " + id.hex() + " of " + info.database + " is " +
+                                            std::string(durability_state_name(info.state)) + "; verify says why");
 }
 
 }  // namespace holdfast

@@ -124,6 +124,8 @@ class FakeRepository final : public Repository {
   }
   Result<SnapshotLocations> locations(const SnapshotId&, const CallContext&) override { return SnapshotLocations{}; }
   std::vector<PackCopy> pack_copies(const PackId&) const override { return {}; }
+  std::vector<Awaited> awaited() const override { return {}; }
+  Status make_safe(const CallContext&) override { return ok_status(); }
   bool can_be_safe(const std::string&) const override { return false; }
   Result<DatabasePolicy> policy(const std::string&) const override { return DatabasePolicy{}; }
   Status set_policy(const std::string&, const DatabasePolicy&) override { return ok_status(); }

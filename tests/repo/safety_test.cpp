@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <future>
+
 #include "tests/repo/repository_fixture.h"
 
 namespace holdfast {
 namespace {
 
+using testing::Fault;
+using testing::FaultyStore;
 using testing::Machine;
 using testing::memory_network;
+using testing::patient;
 using testing::seal;
 using testing::SeededRandom;
 using testing::write_file;
@@ -108,6 +113,111 @@ TEST(Safety, TakenOverFromACopyOnThisHost_IsNotSafeByItsNewPacks) {
   const auto id = seal(repository, "orders").snapshot.id;
   settle(repository);
   EXPECT_EQ(repository.resolve(id.hex())->state, DurabilityState::kReplicating);
+}
+
+/// Networks that can be made to fail.
+struct Faulty {
+  std::shared_ptr<FaultyStore> alpha = std::make_shared<FaultyStore>(memory_network("alpha", "dc1"), system_clock(), 1);
+  std::shared_ptr<FaultyStore> beta = std::make_shared<FaultyStore>(memory_network("beta", "dc2"), system_clock(), 2);
+  Machine machine{std::make_shared<NetworkSet>(
+      std::vector<std::shared_ptr<ObjectStore>>{memory_network("local", "this-host"), alpha, beta})};
+  Repository* repository = nullptr;
+
+  Faulty() {
+    machine.init();
+    repository = &machine.open();
+  }
+  void make(const std::string& database, const std::vector<std::string>& networks) {
+    ASSERT_TRUE(repository->create_database(database, on(networks), 0, 0).has_value());
+  }
+  SnapshotId fill(const std::string& database) {
+    write_file(*repository, database, "file", SeededRandom(database.size()).bytes(100'000));
+    return seal(*repository, database).snapshot.id;
+  }
+};
+
+TEST(Safety, MakeSafe_WhereADatabaseCanNeverBe_FailsAtOnceAndNamesIt) {
+  Faulty world;
+  world.make("elsewhere", {"alpha", "beta"});
+  world.make("here", {"local"});
+  world.make("full", {"local"});
+  world.fill("elsewhere");
+  // Nothing is in the other two yet: they are no obstacle.
+  const auto before = world.repository->make_safe(patient());
+  EXPECT_TRUE(before.has_value()) << before.error().message();
+  const auto id = world.fill("full");
+  const auto made = world.repository->make_safe(CallContext::unbounded());
+  ASSERT_FALSE(made.has_value());
+  EXPECT_EQ(made.error().code(), ErrorCode::kUnsupported);
+  EXPECT_NE(made.error().message().find("all networks of full are on this host"), std::string::npos)
+      << made.error().message();
+  EXPECT_TRUE(testing::read_file(*world.repository, id, "file").has_value());
+}
+
+TEST(Safety, MakeSafe_SaysSoWhereASnapshotIsStillNot) {
+  Machine machine(here_and_elsewhere());
+  machine.init();
+  // Its older packs stay on this machine, since the other database names no other network.
+  ASSERT_TRUE(machine.open().create_database("orders", on({"local"}), 0, 0).has_value());
+  ASSERT_TRUE(machine.repository().create_database("private", on({"local"}), 0, 0).has_value());
+  machine.close();
+  move_out(machine);
+  const auto made = machine.open().make_safe(patient());
+  ASSERT_FALSE(made.has_value());
+  EXPECT_EQ(made.error().code(), ErrorCode::kUnavailable);
+}
+
+TEST(Safety, WaitFor_IsNotHeldUpByOtherDatabases) {
+  Faulty world;
+  world.make("held up", {"alpha"});
+  world.make("orders", {"beta"});
+  world.alpha->always({});
+  world.fill("held up");
+  const auto id = world.fill("orders");
+  const auto waited = world.repository->wait_for({id}, DurabilityState::kSafe, patient());
+  EXPECT_TRUE(waited.has_value()) << waited.error().message();
+}
+
+TEST(Safety, WaitFor_WaitsForANetworkThatTakesNoHead) {
+  Faulty world;
+  world.make("orders", {"alpha", "beta"});
+  const int before = world.alpha->faults(StoreVerb::kPublishHead);
+  world.alpha->always(StoreVerb::kPublishHead, {});
+  const auto id = world.fill("orders");
+  auto waited = std::async(std::launch::async,
+                           [&] { return world.repository->wait_for({id}, DurabilityState::kSafe, patient()); });
+  while (world.alpha->faults(StoreVerb::kPublishHead) < before + 4) std::this_thread::yield();
+  world.alpha->clear();
+  const auto outcome = waited.get();
+  EXPECT_TRUE(outcome.has_value()) << outcome.error().message();
+}
+
+TEST(Safety, Awaited_SaysWhichNetworkLacksWhatAndWhy) {
+  Faulty world;
+  world.make("orders", {"alpha", "beta"});
+  ASSERT_TRUE(world.repository->settle(true, patient()).has_value());
+  Fault refused;
+  refused.code = ErrorCode::kQuotaExceeded;
+  world.alpha->always(StoreVerb::kPut, refused);
+  const WallNanos before = system_clock().wall_now();
+  const auto id = world.fill("orders");
+  std::stop_source off;
+  auto waited = std::async(std::launch::async, [&] {
+    return world.repository->wait_for({id}, DurabilityState::kSafe, {MonoTime::max(), off.get_token()});
+  });
+  std::vector<Awaited> awaited;
+  const auto fails_alone = [&] {
+    return awaited.size() == 1 && awaited[0].network == "alpha" && awaited[0].packs == 1 && awaited[0].catalog;
+  };
+  while (!fails_alone()) {
+    std::this_thread::yield();
+    awaited = world.repository->awaited();
+  }
+  EXPECT_GT(awaited[0].bytes, 100'000U);
+  EXPECT_GE(awaited[0].failing_since, before);
+  EXPECT_FALSE(awaited[0].last_error.empty());
+  off.request_stop();
+  EXPECT_EQ(waited.get().error().code(), ErrorCode::kCancelled);
 }
 
 }  // namespace

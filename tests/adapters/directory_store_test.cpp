@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "tests/support/not_tested.h"
 #include "tests/support/temporary_folder.h"
 
 namespace holdfast {
@@ -73,7 +74,7 @@ TEST(DirectoryStore, PutFile_AcrossFilesystemsCopies) {
   struct stat here {};
   struct stat there {};
   if (::stat("/dev/shm", &there) != 0 || ::stat(folder.path().c_str(), &here) != 0 || here.st_dev == there.st_dev) {
-    GTEST_SKIP() << "no second filesystem at /dev/shm";
+    HOLDFAST_NOT_TESTED << "there is no second filesystem at /dev/shm";
   }
   const std::string source = "/dev/shm/holdfast-test-" + std::to_string(::getpid());
   write_file(source, "sealed");
@@ -198,7 +199,7 @@ TEST(DirectoryStore, FullDisk_IsNoSpaceAndLeavesNothing) {
   const std::string image = folder / "mounted";
   std::filesystem::create_directory(image);
   const std::string mount = "mount -t tmpfs -o size=64k holdfast-test " + image + " 2>/dev/null";
-  if (std::system(mount.c_str()) != 0) GTEST_SKIP() << "needs the right to mount a small tmpfs";
+  if (std::system(mount.c_str()) != 0) HOLDFAST_NOT_TESTED << "needs the right to mount a small tmpfs";
   {
     const auto small = open_store(image);
     const auto put = small->put("packs/0a", Bytes(200'000, 7), kNow);

@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "tests/complete/dump_files.h"
+#include "tests/support/not_tested.h"
 
 namespace holdfast {
 namespace {
@@ -49,7 +50,7 @@ class PostgresDump : public ::testing::Test {
     std::filesystem::remove_all(folder_);
   }
   void SetUp() override {
-    if (!started_) GTEST_SKIP() << "*** NOT TESTED: no PostgreSQL 15 server could be started (" << folder_ << ")";
+    if (!started_) HOLDFAST_NOT_TESTED << "no PostgreSQL 15 server could be started (" << folder_ << ")";
   }
 
   static bool as_postgres(const std::string& command) {

@@ -7,6 +7,7 @@
 #include "core/complete/crc64.h"
 #include "core/format/byte_writer.h"
 #include "tests/complete/dump_files.h"
+#include "tests/support/not_tested.h"
 #include "tests/support/seeded_random.h"
 
 namespace holdfast {
@@ -145,7 +146,7 @@ TEST(Rdb, MadeUpFiles) {
 }
 
 TEST(Rdb, WrittenByARealServer_OnlyWholeIsComplete) {
-  if (!std::filesystem::exists("/usr/bin/redis-server")) GTEST_SKIP() << "*** NOT TESTED: no redis-server";
+  if (!std::filesystem::exists("/usr/bin/redis-server")) HOLDFAST_NOT_TESTED << "no redis-server";
   char pattern[] = "/tmp/holdfast-redis-XXXXXX";
   ASSERT_NE(mkdtemp(pattern), nullptr);
   const std::string folder = pattern;

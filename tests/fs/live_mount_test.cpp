@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "tests/fs/mount_fixture.h"
+#include "tests/support/not_tested.h"
 #include "tests/support/seeded_random.h"
 
 namespace holdfast::testing {
@@ -258,7 +259,7 @@ TEST_F(LiveMount, SgidDirectory_HandsItsGroupDown) {
 }
 
 TEST_F(LiveMount, SmallWrites_DoNotAskForCapabilities) {
-  if (!mount->counters().killpriv) GTEST_SKIP() << "NOT TESTED: this kernel does not offer FUSE_HANDLE_KILLPRIV_V2";
+  if (!mount->counters().killpriv) HOLDFAST_NOT_TESTED << "this kernel does not offer FUSE_HANDLE_KILLPRIV_V2";
   const int file = ::open(at("f").c_str(), O_WRONLY | O_CREAT, 0600);
   const std::uint64_t before = repository.tree("db").xattr_reads();
   const std::string block(4096, 'x');

@@ -17,6 +17,7 @@
 
 #include "fs/fuse_session.h"
 #include "tests/fs/fake_repository.h"
+#include "tests/support/not_tested.h"
 #include "tests/support/temp_folder.h"
 
 namespace holdfast::testing {
@@ -26,7 +27,7 @@ class MountTest : public ::testing::Test {
  protected:
   void SetUp() override {
     if (::access("/dev/fuse", R_OK | W_OK) != 0) {
-      GTEST_SKIP() << "NOT TESTED: there is no usable /dev/fuse on this machine, so nothing can be mounted";
+      HOLDFAST_NOT_TESTED << "there is no usable /dev/fuse on this machine, so nothing can be mounted";
     }
     start();
   }

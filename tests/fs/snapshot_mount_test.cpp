@@ -8,6 +8,7 @@
 #include <set>
 
 #include "tests/fs/mount_fixture.h"
+#include "tests/support/not_tested.h"
 #include "tests/support/seeded_random.h"
 
 #ifdef __SANITIZE_THREAD__
@@ -175,7 +176,8 @@ TEST_F(SnapshotMount, HugeDirectory_ListsEveryNameOnce_AndKernelForgetsAll) {
   EXPECT_EQ(run("ls -l " + path("live/orders") + " | wc -l"), std::to_string(kCount + 1) + "\n");
   EXPECT_GE(repository.tree("orders").total_pins(), static_cast<std::uint64_t>(kCount));
   // Unmounting sends no FORGETs (fuse_evict_inode in Linux), so the kernel is made to forget before: every look-up that was counted is given back.
-  if (!std::ofstream("/proc/sys/vm/drop_caches").write("2", 1).flush()) GTEST_SKIP() << "NOT TESTED: dropping the kernel's caches needs root";
+  if (!std::ofstream("/proc/sys/vm/drop_caches").write("2", 1).flush())
+    HOLDFAST_NOT_TESTED << "dropping the kernel's caches needs root";
   wait_until([&] { return repository.tree("orders").total_pins() == 0; });
 }
 

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "tests/repo/repository_fixture.h"
+#include "tests/support/not_tested.h"
 
 namespace holdfast {
 namespace {
@@ -23,7 +24,7 @@ class Owner : public ::testing::Test {
  protected:
   void SetUp() override {
     const passwd* user = ::getpwnam("nobody");
-    if (user == nullptr) GTEST_SKIP() << "NOT TESTED: this machine has no user nobody";
+    if (user == nullptr) HOLDFAST_NOT_TESTED << "this machine has no user nobody";
     uid_ = user->pw_uid;
     gid_ = user->pw_gid;
     machine_.init();

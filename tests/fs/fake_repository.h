@@ -105,6 +105,8 @@ class StallingSource final : public ChunkSource {
 class FakeRepository final : public Repository {
  public:
   explicit FakeRepository(Clock& clock) : clock_(clock) {}
+  /// Called by each seal once the tree is frozen, before there is a snapshot.
+  std::function<void()> during_seal;
 
   std::vector<std::string> database_names() const override {
     const std::lock_guard lock(mutex_);
@@ -149,6 +151,7 @@ class FakeRepository final : public Repository {
     }
     if (reads_as_moment(options.label)) return Error(ErrorCode::kInvalidArgument, "a label that reads as a moment");
     HOLDFAST_ASSIGN(auto sealed, tree(database).freeze(pipeline_.chunks, pipeline_.chunks));
+    if (during_seal) during_seal();
     const std::lock_guard lock(mutex_);
     SnapshotView view;
     const std::uint64_t number = views_.size() + 1;

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include <filesystem>
+#include <future>
 #include <thread>
 
 #include "fs/worker_pool.h"
@@ -74,6 +75,38 @@ TEST_F(StallMount, End_WithStalledWriters_AnswersThem) {
   EXPECT_FALSE(mount->is_mounted());
   writers.clear();  // each was answered
   mount.reset();
+}
+
+/// A seal that has begun is brought to its end, whatever became of who asked for it.
+TEST_F(StallMount, EndWhileMkdirSeals_KeepsTheSnapshotWhole) {
+  write("live/db/f", "sealed");
+  std::promise<void> sealing;
+  std::promise<void> go_on;
+  repository.during_seal = [&] {
+    sealing.set_value();
+    go_on.get_future().wait();
+  };
+  int outcome = 0;
+  std::jthread maker([&] { outcome = error_of([&] { return ::mkdir(path("snapshots/db/label").c_str(), 0700); }); });
+  sealing.get_future().wait();
+  // Who unmounts is told that somebody is still at work, and disturbs nobody.
+  const Status stopped = mount->stop(false);
+  ASSERT_FALSE(stopped);
+  EXPECT_EQ(stopped.error().code(), ErrorCode::kConflict);
+  EXPECT_TRUE(mount->is_mounted());
+  // A signal ends the mount all the same.
+  EXPECT_TRUE(mount->end(std::chrono::seconds(0)));
+  EXPECT_FALSE(mount->is_mounted());
+  maker.join();
+  EXPECT_NE(outcome, 0);  // it was not told that it is done
+  EXPECT_TRUE(repository.snapshots("db").empty());
+  go_on.set_value();
+  mount.reset();  // waits for the seal
+  repository.during_seal = nullptr;
+  ASSERT_EQ(repository.snapshots("db").size(), 1U);
+  start();
+  EXPECT_EQ(read("snapshots/db/label/f"), "sealed");
+  EXPECT_EQ(read("live/db/f"), "sealed");
 }
 
 TEST_F(StallMount, NoRoomUntilTheDeadline_IsEnospcAtClose_AndGoesOnAfterwards) {

@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "core/base/errno_code.h"
+#include "core/base/log.h"
 #include "fs/mount_guard.h"
 #include "tools/compose.h"
 #include "tools/owner_socket.h"
@@ -29,6 +30,9 @@ constexpr int kOwnerAttempts = 50;  // of 100 ms: an owner that is just starting
 /// How long a command that wrote waits for its networks without any progress.
 constexpr std::chrono::seconds kPatience{20};
 constexpr std::chrono::seconds kPushPatience{2};
+/// How long a command may go on whose output nobody reads any more, and then after SIGTERM.
+constexpr std::chrono::seconds kUnwantedPatience{5};
+constexpr std::chrono::seconds kTerminationPatience{10};
 
 /// What a command's client side prepares, and cleans up when the command has ended.
 struct Preparation {
@@ -212,6 +216,20 @@ int code_of_failure(const Error& error, const Io& io, const std::string& command
   return command == "wal-fetch" ? wal_fetch_failure(code) : code;
 }
 
+/// Sees to it that a command ends whose output nobody reads. It mostly does so by itself, with SIGPIPE or with what it
+/// makes of EPIPE.
+void end_command(int process, const std::stop_token& ended) {
+  const auto still_runs_after = [&](std::chrono::seconds patience) {
+    return system_clock().sleep_until(system_clock().mono_now() + patience, ended).has_value();
+  };
+  if (!still_runs_after(kUnwantedPatience)) return;
+  log_warning("the command still runs, though its output is not read any more: it is ended");
+  ::kill(process, SIGTERM);
+  if (!still_runs_after(kTerminationPatience)) return;
+  log_warning("the command does not end: it is killed");
+  ::kill(process, SIGKILL);
+}
+
 }  // namespace
 
 Result<int> start_command(const std::vector<std::string>& command, int out) {
@@ -235,10 +253,14 @@ Result<int> start_command(const std::vector<std::string>& command, int out) {
   return static_cast<int>(child);
 }
 
-Result<int> wait_for_command(int process, const std::stop_token& stop) {
+Result<int> wait_for_command(int process, const std::stop_token& stop, const std::stop_token& unwanted) {
   {
     // Not reaped yet while it can be sent a signal, so that the number is still its own.
     const std::stop_callback on_stop(stop, [process] { ::kill(process, SIGTERM); });
+    std::jthread ender;
+    const std::stop_callback when_unwanted(unwanted, [process, &ender] {
+      ender = std::jthread([process](const std::stop_token& ended) { end_command(process, ended); });
+    });
     siginfo_t ended{};
     while (::waitid(P_PID, static_cast<id_t>(process), &ended, WEXITED | WNOWAIT) != 0 && errno == EINTR) {
     }
@@ -270,10 +292,10 @@ int run_repository_command(const std::vector<std::string>& arguments, const Invo
   if (prepared.out >= 0) inner.out = prepared.out;
   std::optional<int> child_code;
   if (prepared.child != 0) {
-    inner.command_exit = [&]() -> Result<int> {
+    inner.command_exit = [&](const std::stop_token& unwanted) -> Result<int> {
       // Whoever reads the output has it by now. With an end of ours open, the command would wait for ever when the reader gives up.
       ::close(std::exchange(prepared.in, -1));
-      HOLDFAST_ASSIGN(child_code, wait_for_command(prepared.child, io.stop));
+      HOLDFAST_ASSIGN(child_code, wait_for_command(prepared.child, io.stop, unwanted));
       return *child_code;
     };
   }
@@ -281,7 +303,9 @@ int run_repository_command(const std::vector<std::string>& arguments, const Invo
   int code = result ? *result : code_of_failure(result.error(), io, invocation.command);
   if (prepared.child != 0 && !child_code) {
     ::close(std::exchange(prepared.in, -1));
-    (void)wait_for_command(prepared.child, io.stop).has_value();
+    std::stop_source unwanted;
+    unwanted.request_stop();
+    (void)wait_for_command(prepared.child, io.stop, unwanted.get_token()).has_value();
   }
   // The command's own failure is what the caller wants to know, unless it failed because we did.
   const bool ours = code != 0 && code != static_cast<int>(ExitCode::kIncomplete);

@@ -16,7 +16,9 @@ int run_wrapped_command(const Invocation& invocation, const Config& config, cons
 
 /// Starts a command, its standard output going to `out` (-1: ours); returns its process number. Errors: kInternal.
 Result<int> start_command(const std::vector<std::string>& command, int out);
-/// Its exit code, as a shell reports it (128 + signal). `stop`, when triggered, sends it SIGTERM. Errors: kInternal.
-Result<int> wait_for_command(int process, const std::stop_token& stop);
+/// Its exit code, as a shell reports it (128 + signal). `stop`, when triggered, sends it SIGTERM. `unwanted`, when
+/// triggered, says that nobody reads its output any more: a command that does not end by that within seconds, since it
+/// ignores SIGPIPE or writes nothing, is ended. Errors: kInternal.
+Result<int> wait_for_command(int process, const std::stop_token& stop, const std::stop_token& unwanted = {});
 
 }  // namespace holdfast

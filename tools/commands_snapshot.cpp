@@ -101,7 +101,7 @@ Result<int> run_backup(Session& session) {
     std::function<Result<bool>()> whole;
     if (session.io.command_exit && !invocation.stdin_command_name.empty()) {
       whole = [&session]() -> Result<bool> {
-        HOLDFAST_ASSIGN(const int code, session.io.command_exit());
+        HOLDFAST_ASSIGN(const int code, session.io.command_exit({}));
         return code == 0;
       };
     }

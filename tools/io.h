@@ -51,7 +51,9 @@ struct Io {
   bool remote = false;    ///< run by the owner for a client
   unsigned uid = 0;       ///< of who asked
   /// The exit code of the command whose output comes in on `in`, once it has ended (backup --stdin-from-command).
-  std::function<Result<int>()> command_exit;
+  /// `unwanted`, once triggered: nobody reads its output any more, so that one that doesn't notice has to be ended.
+  using CommandExit = std::function<Result<int>(const std::stop_token& unwanted)>;
+  CommandExit command_exit;
 
   /// Writes all of it; a closed pipe is not an error of the command.
   void print(std::string_view text) const;

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -306,7 +307,7 @@ void OwnerServer::State::serve(Descriptor socket) {
   io.stop = gone.get_token();
   io.remote = true;
   io.uid = peer.uid;
-  io.command_exit = [&]() -> Result<int> {
+  io.command_exit = [&](const std::stop_token&) -> Result<int> {
     std::unique_lock lock(exit_mutex);
     exit_known.wait(lock, gone.get_token(), [&] { return command_exit.has_value(); });
     if (!command_exit) return Error(ErrorCode::kCancelled, "the client went away");
@@ -335,10 +336,29 @@ Status hand_over(int socket, const OwnerRequest& request, const Io& io) {
   return ok_status();
 }
 
+/// Triggers `answered` once there is something to read from the owner, or it is gone.
+void watch_for_answer(int socket, int wake, std::stop_source& answered) {
+  std::array<pollfd, 2> waits{{{socket, POLLIN, 0}, {wake, POLLIN, 0}}};
+  while (::poll(waits.data(), waits.size(), -1) < 0 && errno == EINTR) {
+  }
+  if (waits[0].revents != 0) answered.request_stop();
+}
+
+/// How the command ended whose output the owner reads. An owner that answers before that reads no more of it.
+Result<int> exit_of_command(int socket, const Io::CommandExit& command_exit) {
+  const Descriptor wake(::eventfd(0, EFD_CLOEXEC));
+  if (wake.get() < 0) return system_error("making an event descriptor");
+  std::stop_source answered;
+  const std::jthread watcher([&] { watch_for_answer(socket, wake.get(), answered); });
+  Result<int> code = command_exit(answered.get_token());
+  (void)::eventfd_write(wake.get(), 1);
+  return code;
+}
+
 }  // namespace
 
 Result<std::optional<int>> ask_owner(const std::string& state_directory, const OwnerRequest& request, const Io& io,
-                                     const std::function<Result<int>()>& command_exit) {
+                                     const Io::CommandExit& command_exit) {
   const Descriptor folder(::open(state_directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (folder.get() < 0) return std::optional<int>();
   HOLDFAST_ASSIGN(const sockaddr_un address, socket_address(folder));
@@ -355,7 +375,7 @@ Result<std::optional<int>> ask_owner(const std::string& state_directory, const O
   // Interruption closes our sending half; the owner sees it, stops the command and still answers.
   const std::stop_callback on_stop(io.stop, [&socket] { ::shutdown(socket.get(), SHUT_WR); });
   if (command_exit) {
-    const Result<int> code = command_exit();
+    const Result<int> code = exit_of_command(socket.get(), command_exit);
     // An owner that is past listening has its reason, and tells it in the reply.
     (void)send_message(socket.get(), {{"command_exit", code ? *code : 255}}).has_value();
   }

@@ -43,9 +43,10 @@ class OwnerServer {
 
 /// Asks the owner of a state folder to run a command; nullopt when nobody listens there. `io.stop`, when triggered,
 /// calls the request off. `command_exit`, when given, is called after the owner took the request (and the descriptors),
-/// and its result passed on (see Io::command_exit). Errors: kUnavailable (the owner is just ending and took nothing:
-/// ask again), kConflict (it does not answer, or ended meanwhile), kPermissionDenied, kInternal.
+/// and its result passed on (see Io::command_exit); its output is unwanted once the owner has answered. Errors:
+/// kUnavailable (the owner is just ending and took nothing: ask again), kConflict (it does not answer, or ended
+/// meanwhile), kPermissionDenied, kInternal.
 Result<std::optional<int>> ask_owner(const std::string& state_directory, const OwnerRequest& request, const Io& io,
-                                     const std::function<Result<int>()>& command_exit);
+                                     const Io::CommandExit& command_exit);
 
 }  // namespace holdfast

@@ -24,7 +24,7 @@ class OwnerSocket : public ::testing::Test {
     io.in = io.out = io.err = null_.get();
     return io;
   }
-  Result<std::optional<int>> ask(const Io& io, const std::function<Result<int>()>& command_exit = {}) {
+  Result<std::optional<int>> ask(const Io& io, const Io::CommandExit& command_exit = {}) {
     return ask_owner(folder_.path(), {{"list"}, "/", {}}, io, command_exit);
   }
   std::unique_ptr<OwnerServer> serve(OwnerHandler handler) {
@@ -116,13 +116,33 @@ TEST_F(OwnerSocket, OwnerThatEndsBeforeItTookTheRequest_MayBeAskedAgain) {
     ::close(listener);
   });
   bool waited = false;
-  const auto answer = ask(client_io(), [&]() -> Result<int> {
+  const auto answer = ask(client_io(), [&](const std::stop_token&) -> Result<int> {
     waited = true;
     return 0;
   });
   ASSERT_FALSE(answer);
   EXPECT_EQ(answer.error().code(), ErrorCode::kUnavailable);
   EXPECT_FALSE(waited);
+}
+
+TEST_F(OwnerSocket, OwnerThatAnswersBeforeTheCommandEnds_HasNoUseForItsOutput) {
+  auto server = serve([](const OwnerRequest&, Io&) { return 1; });
+  const auto answer = ask(client_io(), [](const std::stop_token& unwanted) -> Result<int> {
+    while (!unwanted.stop_requested()) std::this_thread::yield();  // a command that writes on, whoever reads
+    return 143;
+  });
+  EXPECT_EQ(Result<std::optional<int>>(answer).value_or(std::nullopt), 1);
+}
+
+TEST_F(OwnerSocket, ExitOfTheCommand_ReachesTheOwner) {
+  auto server = serve([](const OwnerRequest&, Io& io) { return io.command_exit({}).value_or(-1); });
+  bool was_unwanted = false;
+  const auto answer = ask(client_io(), [&](const std::stop_token& unwanted) -> Result<int> {
+    was_unwanted = unwanted.stop_requested();
+    return 42;
+  });
+  EXPECT_EQ(Result<std::optional<int>>(answer).value_or(std::nullopt), 42);
+  EXPECT_FALSE(was_unwanted);
 }
 
 }  // namespace

@@ -177,5 +177,38 @@ TEST_F(Program, Show_SaysWhichPacksLieWhere) {
   EXPECT_GT(staged.at("staging").at("bytes"), 0);
 }
 
+/// Its output is unwanted: it gets SIGPIPE, which it ignores, and then EPIPE, which it ignores too.
+const std::vector<std::string> kStubborn{
+    "sh", "-c", "trap '' PIPE; while :; do head -c 1000000 /dev/urandom 2> /dev/null || sleep 0.1; done"};
+
+TEST_F(Program, BackupThatFails_EndsACommandThatIgnoresSigpipe_AndLeavesNoSnapshot) {
+  std::ofstream(folder_.path("holdfast.toml"))
+      << "[repository]\nstaging_size = \"64MiB\"\nstaging_wait = \"1s\"\n[network.local]\npath = \"" +
+             folder_.path("network") + "\"\n";
+  environment["HOLDFAST_CONFIG"] = folder_.path("holdfast.toml");
+  ASSERT_EQ(run({"init", "--iterations", "100000"}), 0);
+  std::filesystem::remove_all(folder_.path("network"));
+  std::ofstream(folder_.path("network")) << "no folder";  // nothing leaves staging
+  std::vector<std::string> endless{"backup", "db", "--stdin-from-command", "stream", "--"};
+  endless.insert(endless.end(), kStubborn.begin(), kStubborn.end());
+  EXPECT_EQ(run(endless), 1);
+  EXPECT_EQ(nlohmann::json::parse(output_of({"list", "--json"})).size(), 0U);
+}
+
+TEST_F(Program, BackupThatIsRefused_DoesNotWaitForItsCommand) {
+  ASSERT_EQ(run({"init", "--iterations", "100000"}), 0);
+  EXPECT_EQ(run({"backup", "a@b", "--stdin-from-command", "stream", "--", "sleep", "86400"}), 2);
+}
+
+TEST_F(Program, CommandThatIgnoresSigpipe_AndIsReadToItsEnd_IsABackup) {
+  ASSERT_EQ(run({"init", "--iterations", "100000"}), 0);
+  EXPECT_EQ(run({"backup", "db", "--stdin-from-command", "stream", "--", "sh", "-c", "trap '' PIPE; echo whole"}), 0);
+  EXPECT_EQ(output_of({"cat", "db@latest:/stream"}), "whole\n");
+  // What it made of its own end is passed on.
+  EXPECT_EQ(
+      run({"backup", "db", "--stdin-from-command", "stream", "--", "sh", "-c", "trap '' PIPE; echo half; exit 9"}), 9);
+  EXPECT_EQ(nlohmann::json::parse(output_of({"list", "--json"})).at(0).at("completeness"), "incomplete");
+}
+
 }  // namespace
 }  // namespace holdfast

@@ -114,7 +114,6 @@ class SessionMount final : public FuseMount {
       return Error(ErrorCode::kInternal, "mounting on " + mount_.options.mountpoint + " was refused: " + (reason.empty() ? "no reason was given" : reason));
     }
     if (!reason.empty()) log_info("while mounting: " + reason);
-    if (!mount_.options.handle_killpriv) mount_.channel.leave_killpriv();
     if (!mount_.channel.attach(mount_.session)) return Error(ErrorCode::kInternal, "the FUSE library refused our channel");
     loop_ = std::make_unique<fs::SessionLoop>(fs::requests_of(mount_.session), mount_.clock);
     HOLDFAST_TRY(loop_->start());

@@ -21,7 +21,6 @@ struct MountOptions {
   bool rmdir_forget = false;     ///< `-o rmdir=forget`
   bool read_only = false;        ///< nothing can be written or sealed through the folder
   bool writeback_cache = true;   ///< the kernel collects small writes; false: each write(2) is one request
-  bool handle_killpriv = true;   ///< false only to measure what FUSE_HANDLE_KILLPRIV_V2 saves
   std::uint32_t uid = 0;         ///< owner of the folders that belong to nobody else: who mounts
   std::uint32_t gid = 0;
   std::chrono::seconds read_timeout{120};

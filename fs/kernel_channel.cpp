@@ -69,7 +69,7 @@ struct ChannelCalls {
   static ssize_t writev(int descriptor, iovec* pieces, int count, void* user_data) {
     KernelChannel& self = channel(user_data);
     // The answer to INIT is a header and fuse_init_out, of which flags is the fourth number.
-    if (raw_request.opcode == FUSE_INIT && count >= 2 && pieces[1].iov_len >= 16 && self.offered_ && self.wanted_) {
+    if (raw_request.opcode == FUSE_INIT && count >= 2 && pieces[1].iov_len >= 16 && self.offered_) {
       char* reply = static_cast<char*>(pieces[1].iov_base);
       std::uint32_t flags = 0;
       std::memcpy(&flags, reply + 12, sizeof flags);

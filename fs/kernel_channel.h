@@ -27,14 +27,11 @@ class KernelChannel {
   static const RawRequest& current() noexcept;
   /// Whether the kernel offered the capability and was asked for it: then suid, sgid and security.capability are ours to clear.
   [[nodiscard]] bool has_killpriv() const noexcept { return killpriv_.load(std::memory_order_relaxed); }
-  /// For measurements: leaves the capability alone. Before attach().
-  void leave_killpriv() noexcept { wanted_ = false; }
 
  private:
   friend struct ChannelCalls;
   std::atomic<bool> offered_ = false;
   std::atomic<bool> killpriv_ = false;
-  bool wanted_ = true;
 };
 
 }  // namespace holdfast::fs

@@ -227,13 +227,6 @@ class FakeLiveTree final : public LiveTree {
     const std::lock_guard lock(mutex_);
     return flushed_;
   }
-  struct Write {
-    std::uint64_t ino, offset, size;
-  };
-  std::vector<Write> take_writes() {
-    const std::lock_guard lock(mutex_);
-    return std::move(writes_);
-  }
   /// A sealed copy of everything.
   Result<SealedTree> freeze(ChunkSource& source, ChunkSink& sink) {
     const std::lock_guard lock(mutex_);
@@ -329,7 +322,6 @@ class FakeLiveTree final : public LiveTree {
   std::map<std::uint64_t, Item> items_;
   std::uint64_t next_ino_ = kRootIno;
   std::uint64_t xattr_reads_ = 0;
-  std::vector<Write> writes_;
   std::vector<std::uint64_t> flushed_;
 };
 
@@ -351,7 +343,6 @@ class FakeLiveFile final : public LiveFile {
   }
   Status write(std::uint64_t offset, ByteView data, const CallContext&) override {
     const std::lock_guard lock(tree_.mutex_);
-    tree_.writes_.push_back({ino_, offset, data.size()});
     grow(offset + data.size());
     std::copy(data.begin(), data.end(), item().data.begin() + static_cast<std::ptrdiff_t>(offset));
     mark(offset, data.size(), true);

@@ -4,7 +4,6 @@
 #include <sys/wait.h>
 
 #include <filesystem>
-#include <future>
 #include <thread>
 
 #include "fs/worker_pool.h"
@@ -80,15 +79,10 @@ TEST_F(StallMount, End_WithStalledWriters_AnswersThem) {
 /// A seal that has begun is brought to its end, whatever became of who asked for it.
 TEST_F(StallMount, EndWhileMkdirSeals_KeepsTheSnapshotWhole) {
   write("live/db/f", "sealed");
-  std::promise<void> sealing;
-  std::promise<void> go_on;
-  repository.during_seal = [&] {
-    sealing.set_value();
-    go_on.get_future().wait();
-  };
+  repository.hold_seals(true);
   int outcome = 0;
   std::jthread maker([&] { outcome = error_of([&] { return ::mkdir(path("snapshots/db/label").c_str(), 0700); }); });
-  sealing.get_future().wait();
+  wait_until([&] { return repository.seals_held >= 1; });
   // Who unmounts is told that somebody is still at work, and disturbs nobody.
   const Status stopped = mount->stop(false);
   ASSERT_FALSE(stopped);
@@ -100,9 +94,8 @@ TEST_F(StallMount, EndWhileMkdirSeals_KeepsTheSnapshotWhole) {
   maker.join();
   EXPECT_NE(outcome, 0);  // it was not told that it is done
   EXPECT_TRUE(repository.snapshots("db").empty());
-  go_on.set_value();
+  repository.hold_seals(false);
   mount.reset();  // waits for the seal
-  repository.during_seal = nullptr;
   ASSERT_EQ(repository.snapshots("db").size(), 1U);
   start();
   EXPECT_EQ(read("snapshots/db/label/f"), "sealed");

@@ -23,9 +23,11 @@ ZSTD_DCtx* thread_decompressor() {
 
 constexpr std::size_t kSmallReachBytes = 512 * 1024;
 constexpr int kLongReachHashLog = 18;
-/// Of a chunk compressed alone at level 1, instead of zstd's 13 for this size: the table takes half of a core's first-level cache. Measured on
-/// pg_dump's text in pieces of 64 KiB: 428 MB/s at 3.93 : 1 instead of 389 MB/s at 3.96 : 1 (11: 454 MB/s at 3.86 : 1).
+/// Of a chunk of this size compressed alone at level 1, instead of zstd's 13: the table takes half of a core's first-level cache. Measured on
+/// pg_dump's text in pieces of 64 KiB: 428 MB/s at 3.93 : 1 instead of 389 MB/s at 3.96 : 1 (11: 454 MB/s at 3.86 : 1). Larger chunks would lose more.
 constexpr int kLevelOneHashLog = 12;
+constexpr std::size_t kLevelOneMinBytes = 16 * 1024;
+constexpr std::size_t kLevelOneMaxBytes = 128 * 1024;
 
 /// The smallest window that reaches from the end of the plaintext to the start of the prefix.
 int window_log(std::size_t reach_bytes) {
@@ -59,7 +61,8 @@ Result<std::optional<std::size_t>> ZstdCompressor::compress(ByteView plain, Byte
     }
     if (ZSTD_isError(code) == 0) code = ZSTD_CCtx_refPrefix(context, prefix.data(), prefix.size());
   }
-  if (ZSTD_isError(code) == 0 && prefix.empty() && level == 1) {
+  const bool has_small_table = prefix.empty() && level == 1 && plain.size() > kLevelOneMinBytes && plain.size() <= kLevelOneMaxBytes;
+  if (ZSTD_isError(code) == 0 && has_small_table) {
     code = ZSTD_CCtx_setParameter(context, ZSTD_c_hashLog, kLevelOneHashLog);
   }
   if (ZSTD_isError(code) == 0) code = ZSTD_compress2(context, out.data(), out.size(), plain.data(), plain.size());

@@ -33,39 +33,6 @@ std::size_t normal_size(ChunkSizes sizes) noexcept {
   return static_cast<std::size_t>(std::llround(min + std::max(0.0, 4.0 * target * u)));
 }
 
-}  // namespace
-
-GearTable make_gear_table(ByteView k_gear) {
-  const SecretBytes bytes = hkdf_expand_sha256(k_gear, as_bytes("gear"), 256 * sizeof(std::uint64_t));
-  GearTable table{};
-  for (std::size_t i = 0; i < table.size(); ++i) {
-    table[i] = load_le<std::uint64_t>(bytes.view().subspan(i * sizeof(std::uint64_t)));
-  }
-  return table;
-}
-
-Result<GearChunker> GearChunker::create(const GearTable& table, ChunkSizes sizes) {
-  const bool good = sizes.min_bytes >= kMinFloorBytes && sizes.min_bytes <= sizes.target_bytes &&
-                    sizes.target_bytes <= sizes.max_bytes && sizes.max_bytes <= kChunkPlainMaxBytes &&
-                    std::has_single_bit(sizes.target_bytes);
-  if (!good) {
-    return Error(ErrorCode::kInvalidArgument,
-                 "chunk sizes " + std::to_string(sizes.min_bytes) + "/" + std::to_string(sizes.target_bytes) + "/" +
-                     std::to_string(sizes.max_bytes) + ": wanted is 256 <= min <= target <= max <= 4194304, target a power of two");
-  }
-  return GearChunker(table, sizes);
-}
-
-GearChunker::GearChunker(const GearTable& table, ChunkSizes sizes) noexcept
-    : table_(&table),
-      sizes_(sizes),
-      normal_bytes_(normal_size(sizes)),
-      // Normalised chunking at level 2: two bits more before, two bits fewer after.
-      mask_hard_(spread_mask(std::countr_zero(sizes.target_bytes) + 2)),
-      mask_easy_(spread_mask(std::countr_zero(sizes.target_bytes) - 2)) {}
-
-namespace {
-
 constexpr std::size_t kNone = SIZE_MAX;
 
 /// A position's hash needs the 63 bytes before it and its own; this is the state before `position`.
@@ -102,6 +69,35 @@ std::size_t find_cut(const std::uint8_t* bytes, const std::uint64_t* gear, std::
 }
 
 }  // namespace
+
+GearTable make_gear_table(ByteView k_gear) {
+  const SecretBytes bytes = hkdf_expand_sha256(k_gear, as_bytes("gear"), 256 * sizeof(std::uint64_t));
+  GearTable table{};
+  for (std::size_t i = 0; i < table.size(); ++i) {
+    table[i] = load_le<std::uint64_t>(bytes.view().subspan(i * sizeof(std::uint64_t)));
+  }
+  return table;
+}
+
+Result<GearChunker> GearChunker::create(const GearTable& table, ChunkSizes sizes) {
+  const bool good = sizes.min_bytes >= kMinFloorBytes && sizes.min_bytes <= sizes.target_bytes &&
+                    sizes.target_bytes <= sizes.max_bytes && sizes.max_bytes <= kChunkPlainMaxBytes &&
+                    std::has_single_bit(sizes.target_bytes);
+  if (!good) {
+    return Error(ErrorCode::kInvalidArgument,
+                 "chunk sizes " + std::to_string(sizes.min_bytes) + "/" + std::to_string(sizes.target_bytes) + "/" +
+                     std::to_string(sizes.max_bytes) + ": wanted is 256 <= min <= target <= max <= 4194304, target a power of two");
+  }
+  return GearChunker(table, sizes);
+}
+
+GearChunker::GearChunker(const GearTable& table, ChunkSizes sizes) noexcept
+    : table_(&table),
+      sizes_(sizes),
+      normal_bytes_(normal_size(sizes)),
+      // Normalised chunking at level 2: two bits more before, two bits fewer after.
+      mask_hard_(spread_mask(std::countr_zero(sizes.target_bytes) + 2)),
+      mask_easy_(spread_mask(std::countr_zero(sizes.target_bytes) - 2)) {}
 
 std::optional<std::size_t> GearChunker::first_cut(ByteView input) const noexcept { return first_cut_after(input, 0); }
 

@@ -36,14 +36,12 @@ class Pressure {
 /// queue. Safe from any thread.
 class ChunkPipeline : public ChunkSink {
  public:
-  /// Hands one data chunk over; waits only while the queue is full. Never null.
-  virtual std::shared_ptr<ChunkTicket> submit(std::uint32_t domain, std::shared_ptr<const Bytes> plain) = 0;
-  /// The same of several at once, whose fingerprints are then computed side by side. A ticket for each, in their order.
-  virtual std::vector<std::shared_ptr<ChunkTicket>> submit_all(std::uint32_t domain, std::span<const std::shared_ptr<const Bytes>> plains) {
-    std::vector<std::shared_ptr<ChunkTicket>> tickets;
-    tickets.reserve(plains.size());
-    for (const auto& plain : plains) tickets.push_back(submit(domain, plain));
-    return tickets;
+  /// Hands data chunks over; waits only while the queue is full. Those of one call are fingerprinted side by side, so a writer that has several gives
+  /// them together. A ticket for each, in their order, never null.
+  virtual std::vector<std::shared_ptr<ChunkTicket>> submit_all(std::uint32_t domain, std::span<const std::shared_ptr<const Bytes>> plains) = 0;
+  /// The same of one.
+  std::shared_ptr<ChunkTicket> submit(std::uint32_t domain, const std::shared_ptr<const Bytes>& plain) {
+    return submit_all(domain, {&plain, 1}).front();
   }
   /// Makes durable on this machine: every chunk whose ticket was ready before the call, and every journal record appended before it.
   /// Concurrent calls share one sync. Errors: kNoSpace, kInternal (the disk failed: what was not durable stays so).

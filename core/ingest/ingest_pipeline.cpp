@@ -81,6 +81,7 @@ struct IngestPipeline::State {
   void run_batch(ChunkEncoder& encoder, const std::vector<Job>& batch);
   bool begin_flight(const Fingerprint& fp, const std::shared_ptr<IngestTicket>& follower);
   void end_flight(const Fingerprint& fp, const Result<ChunkRef>& result);
+  class Flight;
   bool can_reuse(PackNumber pack) const;
   Result<std::optional<ChunkRef>> find_known(const Fingerprint& fp);
   Result<EncodedChunk> encode(ChunkEncoder& encoder, const NewChunk& chunk, const Fingerprint& fp);
@@ -208,6 +209,26 @@ void IngestPipeline::State::end_flight(const Fingerprint& fp, const Result<Chunk
     waiting[i]->answer(result);
   }
 }
+
+/// Ends a flight even where memory runs out within it: who waits for the same chunk would wait for ever.
+class IngestPipeline::State::Flight {
+ public:
+  Flight(State& state, const Fingerprint& fp) : state_(state), fp_(fp) {}
+  ~Flight() {
+    if (!landed_) state_.end_flight(fp_, Error(ErrorCode::kInternal, "storing the chunk was broken off"));
+  }
+  Flight(const Flight&) = delete;
+  Flight& operator=(const Flight&) = delete;
+  void land(const Result<ChunkRef>& result) {
+    landed_ = true;
+    state_.end_flight(fp_, result);
+  }
+
+ private:
+  State& state_;
+  const Fingerprint& fp_;
+  bool landed_ = false;
+};
 
 bool IngestPipeline::State::can_reuse(PackNumber pack) const {
   if (!parts.stage.is_usable(pack)) return false;
@@ -349,10 +370,6 @@ void IngestPipeline::set_zstd_level(std::uint32_t domain, int level) {
   state_->levels[domain] = level;
 }
 
-std::shared_ptr<ChunkTicket> IngestPipeline::submit(std::uint32_t domain, std::shared_ptr<const Bytes> plain) {
-  return submit_all(domain, {&plain, 1}).front();
-}
-
 std::vector<std::shared_ptr<ChunkTicket>> IngestPipeline::submit_all(std::uint32_t domain, std::span<const std::shared_ptr<const Bytes>> plains) {
   std::vector<State::Job> jobs;
   jobs.reserve(plains.size());
@@ -374,9 +391,10 @@ Result<ChunkRef> IngestPipeline::put(std::uint32_t domain, ChunkKind kind, ByteV
   const Fingerprint fp = state.fingerprint(domain, kind, plain);
   const auto ticket = std::make_shared<IngestTicket>(nullptr);
   if (state.begin_flight(fp, ticket)) {
+    State::Flight flight(state, fp);
     std::unique_ptr<ChunkEncoder> encoder = state.borrow_encoder();
     const Result<ChunkRef> result = state.find_or_store(*encoder, {domain, kind, plain, children}, fp);
-    state.end_flight(fp, result);
+    flight.land(result);
     state.end_put(std::move(encoder), kind, plain, result);
   }
   return ticket->wait();

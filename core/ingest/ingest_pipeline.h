@@ -49,7 +49,6 @@ class IngestPipeline final : public ChunkPipeline {
   /// Compression of a domain's chunks from now on; 1 unless set.
   void set_zstd_level(std::uint32_t domain, int level);
 
-  std::shared_ptr<ChunkTicket> submit(std::uint32_t domain, std::shared_ptr<const Bytes> plain) override;
   std::vector<std::shared_ptr<ChunkTicket>> submit_all(std::uint32_t domain, std::span<const std::shared_ptr<const Bytes>> plains) override;
   Result<ChunkRef> put(std::uint32_t domain, ChunkKind kind, ByteView plain,
                        std::span<const ChunkId> children) override;

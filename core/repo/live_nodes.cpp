@@ -26,9 +26,6 @@ class LivePipeline final : public ChunkPipeline {
  public:
   explicit LivePipeline(const LiveNodes::Parts& parts) : parts_(parts) {}
 
-  std::shared_ptr<ChunkTicket> submit(std::uint32_t domain, std::shared_ptr<const Bytes> plain) override {
-    return parts_.pipeline.submit(domain, std::move(plain));
-  }
   std::vector<std::shared_ptr<ChunkTicket>> submit_all(std::uint32_t domain, std::span<const std::shared_ptr<const Bytes>> plains) override {
     return parts_.pipeline.submit_all(domain, plains);
   }

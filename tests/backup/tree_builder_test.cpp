@@ -23,10 +23,10 @@ const CallContext kContext;
 class WaitingPipeline final : public ChunkPipeline {
  public:
   explicit WaitingPipeline(ChunkPipeline& inner) : inner_(inner) {}
-  std::shared_ptr<ChunkTicket> submit(std::uint32_t domain, std::shared_ptr<const Bytes> plain) override {
-    auto ticket = inner_.submit(domain, std::move(plain));
+  std::vector<std::shared_ptr<ChunkTicket>> submit_all(std::uint32_t domain, std::span<const std::shared_ptr<const Bytes>> plains) override {
+    auto tickets = inner_.submit_all(domain, plains);
     errno = EAGAIN;
-    return ticket;
+    return tickets;
   }
   Result<ChunkRef> put(std::uint32_t domain, ChunkKind kind, ByteView plain, std::span<const ChunkId> children) override {
     return inner_.put(domain, kind, plain, children);

@@ -63,7 +63,7 @@ class FakePipeline final : public ChunkPipeline {
   Result<ChunkRef> put(std::uint32_t domain, ChunkKind kind, ByteView plain, std::span<const ChunkId> children) override {
     return chunks.put(domain, kind, plain, children);
   }
-  std::shared_ptr<ChunkTicket> submit(std::uint32_t, std::shared_ptr<const Bytes>) override { return nullptr; }
+  std::vector<std::shared_ptr<ChunkTicket>> submit_all(std::uint32_t, std::span<const std::shared_ptr<const Bytes>>) override { return {}; }
   Status commit() override { return ok_status(); }
   Pressure& pressure() noexcept override { return room; }
 
@@ -105,8 +105,6 @@ class StallingSource final : public ChunkSource {
 class FakeRepository final : public Repository {
  public:
   explicit FakeRepository(Clock& clock) : clock_(clock) {}
-  /// Called by each seal once the tree is frozen, before there is a snapshot.
-  std::function<void()> during_seal;
 
   std::vector<std::string> database_names() const override {
     const std::lock_guard lock(mutex_);
@@ -143,15 +141,14 @@ class FakeRepository final : public Repository {
   }
 
   Result<SealResult> seal(const std::string& database, const SealOptions& options, const CallContext&) override {
+    if (reads_as_moment(options.label)) return Error(ErrorCode::kInvalidArgument, "a label that reads as a moment");
+    HOLDFAST_ASSIGN(auto sealed, tree(database).freeze(pipeline_.chunks, pipeline_.chunks));
     {
       std::unique_lock lock(seals_mutex_);
       ++seals_held;
       seals_moved_.wait(lock, [this] { return !seals_are_held_; });
       --seals_held;
     }
-    if (reads_as_moment(options.label)) return Error(ErrorCode::kInvalidArgument, "a label that reads as a moment");
-    HOLDFAST_ASSIGN(auto sealed, tree(database).freeze(pipeline_.chunks, pipeline_.chunks));
-    if (during_seal) during_seal();
     const std::lock_guard lock(mutex_);
     SnapshotView view;
     const std::uint64_t number = views_.size() + 1;
@@ -234,6 +231,7 @@ class FakeRepository final : public Repository {
   Status close() override { return ok_status(); }
 
   /// Makes seals take until they are let go.
+  /// Seals stop once the tree is frozen, before there is a snapshot, until they are let go.
   void hold_seals(bool held) {
     const std::lock_guard lock(seals_mutex_);
     seals_are_held_ = held;

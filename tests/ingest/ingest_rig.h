@@ -76,7 +76,10 @@ struct IngestRig final : PlacementDirectory {
     const auto found = copies_.find(pack);
     return found == copies_.end() ? std::vector<NetworkCopy>() : found->second;
   }
-  bool has_good_copy(const PackId& pack) const override { return !damaged.contains(pack) && !copies(pack).empty(); }
+  bool has_good_copy(const PackId& pack) const override {
+    if (std::exchange(memory_runs_out, false)) throw std::bad_alloc();
+    return !damaged.contains(pack) && !copies(pack).empty();
+  }
 
   TemporaryFolder folder;
   SeededRandom random{21};
@@ -92,6 +95,7 @@ struct IngestRig final : PlacementDirectory {
   std::map<std::string, std::shared_ptr<FaultyStore>> faulty;
   std::unique_ptr<NetworkSet> networks;
   std::map<PackId, std::vector<NetworkCopy>> copies_;
+  mutable bool memory_runs_out = false;  ///< the next time that somebody asks for a good copy
   std::set<PackId> damaged;  ///< packs of whose copies none is good
   Stage::ReplayReport report;
   std::unique_ptr<Stage> stage;

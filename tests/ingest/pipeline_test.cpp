@@ -55,6 +55,39 @@ TEST(IngestPipeline, EqualChunks_AreStoredOnceAlsoWhenTheyComeTogether) {
   EXPECT_EQ(counters.bytes_new, 100'000U);
 }
 
+TEST(IngestPipeline, ChunksOfOneCall_GetTheirTicketsInOrderAndWaitForRoom) {
+  IngestRig rig;
+  rig.options.queue_max_bytes = 100'000;  // two of them
+  ASSERT_TRUE(rig.open());
+  std::vector<std::shared_ptr<const Bytes>> plains;
+  for (int i = 0; i < 20; ++i) plains.push_back(std::make_shared<const Bytes>(rig.random.bytes(40'000)));
+  plains.push_back(plains[3]);
+  const auto tickets = rig.pipeline->submit_all(7, plains);
+  ASSERT_EQ(tickets.size(), plains.size());
+  for (std::size_t i = 0; i < plains.size(); ++i) {
+    const auto ref = tickets[i]->wait();
+    ASSERT_TRUE(ref) << ref.error().message();
+    const auto back = rig.source->read(*ref, {});
+    ASSERT_TRUE(back) << back.error().message();
+    EXPECT_EQ(**back, *plains[i]) << i;
+  }
+  EXPECT_EQ(*tickets.back()->wait(), *tickets[3]->wait());
+  EXPECT_EQ(rig.pipeline->counters().chunks_new, 20U);
+  EXPECT_TRUE(rig.pipeline->submit_all(7, {}).empty());
+}
+
+TEST(IngestPipeline, PutThatRunsOutOfMemory_LeavesNobodyWaiting) {
+  IngestRig rig;
+  ASSERT_TRUE(rig.open());
+  const Bytes plain = rig.random.bytes(4'000);
+  const auto first = rig.pipeline->put(7, ChunkKind::kTree, plain, {});
+  ASSERT_TRUE(first) << first.error().message();
+  rig.move_to_networks({"a"});
+  rig.memory_runs_out = true;
+  EXPECT_THROW((void)rig.pipeline->put(7, ChunkKind::kTree, plain, {}).has_value(), std::bad_alloc);
+  EXPECT_EQ(rig.pipeline->put(7, ChunkKind::kTree, plain, {}).value(), *first);
+}
+
 TEST(IngestPipeline, KnownAfterRestart_IsFoundThroughTheIndex) {
   IngestRig rig;
   ASSERT_TRUE(rig.open());

@@ -17,19 +17,10 @@ class MemoryPipeline final : public ChunkPipeline, public ChunkSource {
   /// `chunks` (what is on disk) and `journal` outlive it.
   MemoryPipeline(MemoryChunks& chunks, Journal& journal) : chunks_(chunks), journal_(journal) {}
 
-  std::shared_ptr<ChunkTicket> submit(std::uint32_t domain, std::shared_ptr<const Bytes> plain) override {
-    auto ticket = std::make_shared<Ticket>(*this, domain, std::move(plain));
-    std::shared_ptr<Ticket> oldest;
-    {
-      const std::lock_guard lock(mutex_);
-      waiting_.push_back(ticket);
-      if (waiting_.size() > kLateness) {
-        oldest = waiting_.front().lock();
-        waiting_.pop_front();
-      }
-    }
-    if (oldest) (void)oldest->wait().has_value();
-    return ticket;
+  std::vector<std::shared_ptr<ChunkTicket>> submit_all(std::uint32_t domain, std::span<const std::shared_ptr<const Bytes>> plains) override {
+    std::vector<std::shared_ptr<ChunkTicket>> tickets;
+    for (const auto& plain : plains) tickets.push_back(hand_over(domain, plain));
+    return tickets;
   }
   Result<ChunkRef> put(std::uint32_t domain, ChunkKind kind, ByteView plain, std::span<const ChunkId> children) override {
     HOLDFAST_ASSIGN(const ChunkRef ref, chunks_.put(domain, kind, plain, children));
@@ -88,6 +79,20 @@ class MemoryPipeline final : public ChunkPipeline, public ChunkSource {
     mutable std::mutex mutex_;
     std::optional<Result<ChunkRef>> outcome_;
   };
+  std::shared_ptr<ChunkTicket> hand_over(std::uint32_t domain, const std::shared_ptr<const Bytes>& plain) {
+    auto ticket = std::make_shared<Ticket>(*this, domain, plain);
+    std::shared_ptr<Ticket> oldest;
+    {
+      const std::lock_guard lock(mutex_);
+      waiting_.push_back(ticket);
+      if (waiting_.size() > kLateness) {
+        oldest = waiting_.front().lock();
+        waiting_.pop_front();
+      }
+    }
+    if (oldest) (void)oldest->wait().has_value();
+    return ticket;
+  }
   class NoPressure final : public Pressure {
    public:
     bool admits(std::uint64_t) const noexcept override { return true; }

@@ -11,6 +11,8 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "core/base/errno_code.h"
+
 namespace holdfast {
 
 ExitCode exit_code_of(const Error& error) noexcept {
@@ -74,8 +76,7 @@ Status write_all(int descriptor, ByteView bytes, const std::stop_token& stop) {
     const ssize_t count = ::write(descriptor, bytes.data(), waits ? std::min<std::size_t>(bytes.size(), PIPE_BUF) : bytes.size());
     if (count < 0) {
       if (errno == EINTR || errno == EAGAIN) continue;
-      return Error(errno == ENOSPC || errno == EDQUOT ? ErrorCode::kNoSpace : ErrorCode::kInternal,
-                   std::string("writing the output: ") + std::strerror(errno));
+      return Error(code_of_errno(errno), std::string("writing the output: ") + std::strerror(errno));
     }
     bytes = bytes.subspan(static_cast<std::size_t>(count));
   }

@@ -14,7 +14,8 @@ inline ErrorCode code_of_errno(int number) noexcept {
     case ENOSPC:
     case EDQUOT: return ErrorCode::kNoSpace;
     case EACCES:
-    case EPERM: return ErrorCode::kPermissionDenied;
+    case EPERM:
+    case EROFS: return ErrorCode::kPermissionDenied;
     default: return ErrorCode::kInternal;
   }
 }

@@ -10,6 +10,8 @@
 #include <cstdio>
 #include <cstring>
 
+#include "core/base/errno_code.h"
+
 namespace holdfast {
 namespace {
 
@@ -18,8 +20,7 @@ constexpr std::uint64_t kReserveStepBytes = 4U << 20;
 
 Error system_error(std::string_view doing, const std::string& path) {
   const int reason = errno;
-  const ErrorCode code = reason == ENOSPC || reason == EDQUOT ? ErrorCode::kNoSpace : ErrorCode::kInternal;
-  return Error(code, std::string(doing) + " " + path + ": " + std::strerror(reason));
+  return Error(code_of_errno(reason), std::string(doing) + " " + path + ": " + std::strerror(reason));
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "core/base/errno_code.h"
 #include "core/crypto/hash.h"
 
 namespace holdfast {
@@ -20,10 +21,7 @@ RestoreDirectory::~RestoreDirectory() {
 
 Error restore_error(const std::string& doing, const std::string& path) {
   const int cause = errno;
-  ErrorCode code = ErrorCode::kInternal;
-  if (cause == EACCES || cause == EPERM || cause == EROFS) code = ErrorCode::kPermissionDenied;
-  if (cause == ENOSPC || cause == EDQUOT) code = ErrorCode::kNoSpace;
-  return Error(code, doing + " " + path + ": " + std::strerror(cause));
+  return Error(code_of_errno(cause), doing + " " + path + ": " + std::strerror(cause));
 }
 
 Status apply_metadata(int descriptor, const Inode& inode, bool as_root) {

@@ -11,12 +11,13 @@
 #include <system_error>
 #include <utility>
 
+#include "core/base/errno_code.h"
+
 namespace holdfast {
 namespace {
 
 Error file_error(int number, std::string_view doing, const std::string& path) {
-  ErrorCode code = ErrorCode::kInternal;
-  if (number == ENOSPC || number == EDQUOT) code = ErrorCode::kNoSpace;
+  ErrorCode code = code_of_errno(number);
   if (number == ENOENT) code = ErrorCode::kNotFound;
   if (number == EEXIST) code = ErrorCode::kAlreadyExists;
   return Error(code, std::string(doing) + " " + path + ": " + std::generic_category().message(number));

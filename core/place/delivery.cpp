@@ -89,7 +89,7 @@ Status Placer::State::verify_staged(const StagedPack& pack) {
     return *std::move(bytes);
   };
   Result<PackDirectory> verified = verify_pack(read, pack.size_bytes, &pack.id, maintenance_key.view());
-  if (!verified && verified.error().code() == ErrorCode::kConflict) return std::move(verified).error();
+  if (!verified && verified.error().code() != ErrorCode::kCorrupt) return std::move(verified).error();
   if (!verified) return std::move(verified).error().with_context(pack_name(pack.id) + " is damaged in staging");
   const std::lock_guard lock(mutex);
   if (const auto found = packs.find(pack.number); found != packs.end()) found->second.verified = true;

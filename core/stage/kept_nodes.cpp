@@ -344,7 +344,8 @@ void KeptNodes::note_lack() {
   const std::lock_guard marking(mark_mutex_);
   ++lacks_;
   is_whole_ = false;
-  const Status removed = local_files::remove_file(mark_path());
+  Status removed = local_files::remove_file(mark_path());
+  removed.keep_first(local_files::sync_directory(folder_));  // after a power failure the mark would speak of what was here before
   if (!removed) log_warning("nodes of live trees: " + removed.error().message());
 }
 

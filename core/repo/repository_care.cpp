@@ -137,8 +137,9 @@ Status RepositoryImpl::publish_on(std::size_t quorum, const CallContext& context
     Status published = publisher_->flush(quorum, context);
     if (published || published.error().code() != ErrorCode::kUnavailable) return published;
     const MonoTime next = std::min(context.deadline, options_.clock->mono_now() + wait);
-    if (!options_.clock->sleep_until(next, context.stop))
+    if (!options_.clock->sleep_until(next, context.stop)) {
       return check_context(context, *options_.clock, published.error().message());
+    }
   }
 }
 
@@ -150,9 +151,8 @@ Status RepositoryImpl::settle(bool until_safe, const CallContext& context) {
 }
 
 bool RepositoryImpl::holds_anything(const Database& database) const {
-  if (database.live->stats().changed_since_seal ||
-      !std::holds_alternative<EmptyContent>(database.live->base_root().content))
-    return true;
+  if (database.live->stats().changed_since_seal) return true;
+  if (!std::holds_alternative<EmptyContent>(database.live->base_root().content)) return true;
   const auto current = list();
   return std::any_of(current->all.begin(), current->all.end(),
                      [&](const auto& info) { return info.database_id == database.id; });
@@ -173,9 +173,9 @@ Status RepositoryImpl::make_safe(const CallContext& context) {
     if (!rules_->can_be_safe(database->options.domain) && holds_anything(*database)) never.push_back(database->name);
   }
   if (!never.empty()) return never_safe(never);
+  const auto current = list();  // what is sealed from now on is not waited for
   HOLDFAST_ASSIGN(const std::size_t quorum, place_all(context));
   HOLDFAST_TRY(publish_on(quorum, context));
-  const auto current = list();
   for (const auto& database : all_databases()) {
     const auto newest = std::find_if(current->all.begin(), current->all.end(),
                                      [&](const auto& info) { return info.database_id == database->id; });
@@ -196,8 +196,8 @@ std::vector<Awaited> RepositoryImpl::awaited() const {
     ++what.packs;
     what.bytes += each.size_bytes;
     fails(what, each.failing_since, each.last_error);
-    if (options_.networks->find(each.network) == nullptr)
-      what.last_error = each.last_error;  // not configured: nothing is tried
+    // Of one that is not configured, nothing is tried.
+    if (options_.networks->find(each.network) == nullptr) what.last_error = each.last_error;
   }
   for (const auto& state : publisher_->states()) {
     if (state.current) continue;

@@ -366,9 +366,10 @@ Result<std::optional<int>> ask_owner(const std::string& state_directory, const O
   if (socket.get() < 0) return system_error("making a socket");
   if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     if (errno == ENOENT || errno == ECONNREFUSED) return std::optional<int>();
-    if (errno == EACCES)
+    if (errno == EACCES) {
       return Error(ErrorCode::kPermissionDenied,
                    "this user may not speak to the owner of " + state_directory + " (rights of the folder)");
+    }
     return system_error("connecting to the owner of " + state_directory);
   }
   HOLDFAST_TRY(hand_over(socket.get(), request, io));

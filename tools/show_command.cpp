@@ -122,8 +122,9 @@ void print_text(const Session& session, const SnapshotInfo& snapshot, const Snap
                 const Shares& shares) {
   std::string text;
   const nlohmann::json document = snapshot_json(snapshot);
-  for (const auto& [key, value] : document.items())
+  for (const auto& [key, value] : document.items()) {
     text += shown(key) + (value.is_string() ? value.get<std::string>() : value.dump()) + "\n";
+  }
   std::string name = "locations";
   const auto add = [&](const std::string& place, const Share& share) {
     text += shown(name) + place + ": " + std::to_string(share.packs) + " of " + std::to_string(shares.all.packs) +

@@ -24,8 +24,9 @@ std::size_t columns_of(int descriptor) {
 std::string awaited_text(const Awaited& what) {
   constexpr WallNanos kSecond = 1'000'000'000;
   std::string text = what.network + ": ";
-  if (what.packs > 0)
+  if (what.packs > 0) {
     text += std::to_string(what.packs) + (what.packs == 1 ? " pack, " : " packs, ") + size_text(what.bytes);
+  }
   if (what.catalog) text += what.packs > 0 ? " and the catalog" : "the catalog";
   if (what.failing_since != 0) text += ", failing since " + time_text(what.failing_since / kSecond * kSecond);
   return text;

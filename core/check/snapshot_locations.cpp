@@ -37,8 +37,9 @@ bool LocatedChunks::needs(PackNumber pack, const PackEntry& entry) const {
 }
 
 void LocatedChunks::note(std::string problem) {
-  if (problems_.size() < kProblemsMax && std::find(problems_.begin(), problems_.end(), problem) == problems_.end())
+  if (problems_.size() < kProblemsMax && std::find(problems_.begin(), problems_.end(), problem) == problems_.end()) {
     problems_.push_back(std::move(problem));
+  }
 }
 
 void LocatedChunks::note_nowhere(const std::string& path) {

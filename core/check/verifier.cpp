@@ -71,8 +71,9 @@ Status Verifier::check_here(const std::vector<Record>& records, VerifyLevel leve
 }
 
 void Verifier::note_failure(Reading& reading, const Error& error, VerifiedOutcome outcome) {
-  if (reading.out.outcome == VerifiedOutcome::kGood || outcome != VerifiedOutcome::kUnreachable)
+  if (reading.out.outcome == VerifiedOutcome::kGood || outcome != VerifiedOutcome::kUnreachable) {
     reading.out.outcome = outcome;
+  }
   note(reading.report.problems, kProblemsMax, error.message());
 }
 

@@ -131,8 +131,9 @@ Result<SnapshotLocations> RepositoryImpl::locations(const SnapshotId& id, const 
 
 std::vector<PackCopy> RepositoryImpl::pack_copies(const PackId& pack) const {
   std::vector<PackCopy> out;
-  for (const auto& row : catalog_->view().copy_rows(pack))
+  for (const auto& row : catalog_->view().copy_rows(pack)) {
     out.push_back({row.copy.network, row.copy.ref.locator, row.copy.ref.size_bytes, outcome_name(row.outcome)});
+  }
   std::sort(out.begin(), out.end(), [](const PackCopy& a, const PackCopy& b) { return a.network < b.network; });
   return out;
 }

@@ -112,7 +112,25 @@ Status CatalogView::fold(const LogCipher& cipher, std::uint64_t first, std::span
   if (first > known) return Error(ErrorCode::kConflict, "log entries before these are missing from the fold");
   if (first + entries.size() <= known) return ok_status();
   Batch batch;
-  for (std::uint64_t i = known - first; i < entries.size(); ++i) {
+  HOLDFAST_TRY(fold_entries(cipher, known, entries.subspan(known - first), batch));
+  batch.cursors[cipher.log().incarnation] = first + entries.size();
+  return commit(batch);
+}
+
+Status CatalogView::fold_part(const LogCipher& cipher, const Digest& part, std::uint64_t first, std::span<const SignedEntry> entries) {
+  // A cursor under the part's own name, which is as random as an incarnation's, remembers that it was folded.
+  IncarnationId mark;
+  std::copy_n(part.bytes.begin(), IncarnationId::size, mark.bytes.begin());
+  const std::lock_guard lock(mutex_);
+  if (cursors_.contains(mark)) return ok_status();
+  Batch batch;
+  HOLDFAST_TRY(fold_entries(cipher, first, entries, batch));
+  batch.cursors[mark] = entries.size();
+  return commit(batch);
+}
+
+Status CatalogView::fold_entries(const LogCipher& cipher, std::uint64_t first, std::span<const SignedEntry> entries, Batch& batch) {
+  for (std::uint64_t i = 0; i < entries.size(); ++i) {
     HOLDFAST_ASSIGN(const Bytes plain, cipher.open_bytes(first + i, entries[i].sealed));
     const auto entry = decode_log_entry(plain);
     if (entry) {
@@ -121,8 +139,7 @@ Status CatalogView::fold(const LogCipher& cipher, std::uint64_t first, std::span
     }
     log_warning("skipped log entry " + std::to_string(first + i) + ": " + entry.error().message());
   }
-  batch.cursors[cipher.log().incarnation] = first + entries.size();
-  return commit(batch);
+  return ok_status();
 }
 
 Status CatalogView::fold_file(const LogCipher& cipher, const LogFile& log) {

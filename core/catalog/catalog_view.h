@@ -61,6 +61,9 @@ class CatalogView final : public PlacementDirectory {
   /// Folds entries [first, first + size) of the cipher's log; those that are folded already are skipped. An entry that does not parse is logged and skipped: one bad
   /// entry must not hide the others. Errors: kConflict for a gap; kCorrupt for an entry that does not open; the store's. Nothing is folded after an error.
   Status fold(const LogCipher& cipher, std::uint64_t first, std::span<const SignedEntry> entries);
+  /// Folds entries of a log whose earlier ones are not here yet: what is shown until fold() has all of them, in order, over it. Once for each `part`, until clear().
+  /// Errors: as fold.
+  Status fold_part(const LogCipher& cipher, const Digest& part, std::uint64_t first, std::span<const SignedEntry> entries);
   /// Folds what `log` has and the view lacks.
   Status fold_file(const LogCipher& cipher, const LogFile& log);
 
@@ -97,6 +100,7 @@ class CatalogView final : public PlacementDirectory {
   struct Batch;
   Status load();
   Status commit(Batch& batch);
+  Status fold_entries(const LogCipher& cipher, std::uint64_t first, std::span<const SignedEntry> entries, Batch& batch);
   void fold_one(const LogEntry& entry, const WriterId& writer, Batch& batch);
   void fold_sealed(const SealedEntry& body, Batch& batch);
   void fold_placed(const PlacedEntry& body, Batch& batch);

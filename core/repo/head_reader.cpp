@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/repo/head_reader.h"
 
+#include <algorithm>
+
 #include "core/base/log.h"
 #include "core/catalog/log_segment.h"
 #include "core/crypto/hash.h"
@@ -31,16 +33,22 @@ Result<Bytes> fetch_meta(ObjectReader& store, const MetaObject& meta, const Call
   return object;
 }
 
+Result<LogSegment> fetch_segment(ObjectReader& store, const VerifiedHead& head, const MetaObject& meta, Bytes& object, const CallContext& context) {
+  HOLDFAST_ASSIGN(object, fetch_meta(store, meta, context));
+  HOLDFAST_ASSIGN(LogSegment segment, decode_log_segment(object));
+  if (segment.log != head.head.log || segment.first != meta.first || segment.entries.size() != meta.count) {
+    return Error(ErrorCode::kCorrupt, "a log segment is another one than the head says");
+  }
+  HOLDFAST_TRY(verify_log_segment(segment, head.certificate.writer_key));
+  return segment;
+}
+
 Result<std::vector<SignedEntry>> fetch_entries(ObjectReader& store, const VerifiedHead& head, std::uint64_t first, const CallContext& context) {
   std::vector<SignedEntry> out;
   for (const auto& meta : head.head.metas) {
     if (meta.type != MetaType::kLogSegment || meta.first + meta.count <= first) continue;
-    HOLDFAST_ASSIGN(const Bytes object, fetch_meta(store, meta, context));
-    HOLDFAST_ASSIGN(LogSegment segment, decode_log_segment(object));
-    if (segment.log != head.head.log || segment.first != meta.first || segment.entries.size() != meta.count) {
-      return Error(ErrorCode::kCorrupt, "a log segment is another one than the head says");
-    }
-    HOLDFAST_TRY(verify_log_segment(segment, head.certificate.writer_key));
+    Bytes object;
+    HOLDFAST_ASSIGN(LogSegment segment, fetch_segment(store, head, meta, object, context));
     const std::uint64_t skip = first > segment.first ? first - segment.first : 0;
     for (std::uint64_t i = skip; i < segment.entries.size(); ++i) out.push_back(std::move(segment.entries[i]));
   }
@@ -125,12 +133,17 @@ bool HeadReader::refresh(const CallContext& context) {
   return learnt;
 }
 
-HeadReader::Refreshed HeadReader::refresh_from(ObjectStore& store, const CallContext& context) {
-  const std::lock_guard refreshing(refresh_mutex_);
+void HeadReader::know_head(const std::string& network, VerifiedHead head) {
+  const std::lock_guard lock(mutex_);
+  known_heads_.emplace_back(network, std::move(head));
+}
+
+/// The newest head of each other writer's log on a network.
+std::vector<VerifiedHead> HeadReader::find_heads(ObjectStore& store, const CallContext& context, Refreshed& out) {
   const std::uint32_t own_slot = catalog_.slot();
   std::uint32_t highest = own_slot;
   for (const auto& writer : catalog_.view().writers()) highest = std::max(highest, writer.slot);
-  Refreshed out;
+  std::vector<VerifiedHead> heads;
   for (std::uint32_t slot = 0; slot <= kSlotMax; ++slot) {
     if (slot == own_slot) continue;
     auto head = resolve(store, slot, context);
@@ -146,48 +159,146 @@ HeadReader::Refreshed HeadReader::refresh_from(ObjectStore& store, const CallCon
     out.any_head = true;
     if ((*head)->head.log.writer == secrets_->writer) continue;  // from before the slot was changed
     for (const auto& other : (*head)->head.others) highest = std::max(highest, std::min(other.slot, kSlotMax));
-    auto taken = take(store, **head, context, out.learnt);
-    if (!taken) keep_worst(out.problem, std::move(taken).error());
+    heads.push_back(std::move(**head));
   }
-  if (out.learnt) {
-    auto opened = catalog_.open_fields();
-    if (!opened) keep_worst(out.problem, std::move(opened).error());
+  const std::lock_guard lock(mutex_);
+  for (const auto& [network, known] : known_heads_) {
+    if (network != store.traits().name) continue;
+    out.any_head = true;
+    const auto shown = std::find_if(heads.begin(), heads.end(), [&](const auto& head) { return head.head.log == known.head.log; });
+    if (shown == heads.end()) {
+      heads.push_back(known);
+    } else if (shown->head.log_size < known.head.log_size) {
+      *shown = known;
+    }
   }
-  if (!context.stop.stop_requested()) note(store.traits().name, out.problem ? std::string() : out.problem.error().message());
+  for (const auto& head : heads) {
+    LongestLog& told = longest_[head.head.log.incarnation];
+    told = {head.head.log, std::max(told.size, head.head.log_size)};
+  }
+  return heads;
+}
+
+HeadReader::Refreshed HeadReader::refresh_from(ObjectStore& store, const CallContext& context) {
+  const std::lock_guard refreshing(refresh_mutex_);
+  Refreshed out;
+  std::vector<Reading> readings;
+  for (const auto& head : find_heads(store, context, out)) {
+    auto reading = plan(head, store.traits().name);
+    if (reading) {
+      readings.push_back(std::move(*reading));
+    } else {
+      keep_worst(out.problem, std::move(reading).error());
+    }
+  }
+  std::size_t rounds = 0;
+  std::uint64_t wanted = 0;
+  for (const auto& reading : readings) {
+    rounds = std::max({rounds, reading.tables.size(), reading.segments.size()});
+    wanted += reading.tables.size() + reading.segments.size();
+  }
+  read_ = 0;
+  wanted_ = wanted;
+  std::uint64_t failed = 0;
+  const auto keep = [&](Status status) {
+    ++read_;
+    if (status) return;
+    ++failed;
+    keep_worst(out.problem, std::move(status).error());
+  };
+  // The newest of all logs first, and keys before what they open: a snapshot that is listed can be opened. Without a key it is listed all the same.
+  for (std::size_t round = 0; round < rounds && !context.stop.stop_requested(); ++round) {
+    for (const auto& reading : readings) {
+      if (round < reading.tables.size()) keep(read_table(store, reading, reading.tables[round], context, out.learnt));
+      if (round < reading.segments.size()) keep(read_segment(store, reading, reading.segments[round], context, out.learnt));
+    }
+    const auto opened = out.learnt ? catalog_.open_fields() : ok_status();
+    if (!opened) keep_worst(out.problem, opened.error());
+  }
+  if (context.stop.stop_requested()) return out;
+  std::string problem = out.problem ? std::string() : out.problem.error().message();
+  if (failed > 1) problem += "; and " + std::to_string(failed - 1) + " other parts of the catalog";
+  note(store.traits().name, std::move(problem));
   return out;
 }
 
-Status HeadReader::take(ObjectStore& store, const VerifiedHead& head, const CallContext& context, bool& learnt) {
+std::vector<std::string> HeadReader::gaps() const {
+  std::map<IncarnationId, LongestLog> longest;
+  {
+    const std::lock_guard lock(mutex_);
+    longest = longest_;
+  }
+  std::vector<std::string> out;
+  for (const auto& [incarnation, told] : longest) {
+    std::string ranges;
+    for (const LogRange& range : catalog_.missing(told.log, told.size)) {
+      ranges += (ranges.empty() ? "" : ", ") + std::to_string(range.first) + " to " + std::to_string(range.end() - 1);
+    }
+    if (ranges.empty()) continue;
+    out.push_back("of the log of writer " + told.log.writer.hex() + " (" + std::to_string(told.size) + " entries) are missing " + ranges);
+  }
+  return out;
+}
+
+Result<HeadReader::Reading> HeadReader::plan(const VerifiedHead& head, const std::string& network) {
+  Reading out{head, {}, {}};
   HOLDFAST_ASSIGN(const LogState known, catalog_.known(head.head.log));
-  const std::uint64_t common = std::min(known.size, head.head.log_size);
-  if (common == head.head.log_size) {
-    HOLDFAST_ASSIGN(const Digest root, known.size == 0 ? Result<Digest>(merkle_root_of_hashes({})) : catalog_.known_root(head.head.log, common));
+  const bool is_known = known.size >= head.head.log_size;
+  if (is_known) {
+    HOLDFAST_ASSIGN(const Digest root, known.size == 0 ? Result<Digest>(merkle_root_of_hashes({})) : catalog_.known_root(head.head.log, head.head.log_size));
     if (root != head.head.merkle_root) {
       return Error(ErrorCode::kConflict, "the log of writer " + head.head.log.writer.hex() + " is forked: this network shows another history");
     }
-    if (known.size > head.head.log_size) {
-      log_info(store.traits().name + " serves an older head of slot " + std::to_string(head.head.slot));
-    }
-    return take_key_tables(store, head, context, learnt);
+    if (known.size > head.head.log_size) log_info(network + " serves an older head of slot " + std::to_string(head.head.slot));
   }
-  HOLDFAST_ASSIGN(const auto entries, fetch_entries(store, head, known.size, context));
-  // Keys first: a snapshot that is listed can be opened. Without a key it is listed all the same.
-  auto keys = take_key_tables(store, head, context, learnt);
-  HOLDFAST_TRY(catalog_.take_entries(head, entries));
+  const std::vector<LogRange> missing = catalog_.missing(head.head.log, head.head.log_size);
+  const auto lacks = [&](const MetaObject& meta) {
+    return std::any_of(missing.begin(), missing.end(), [&](const LogRange& range) { return meta.first < range.end() && range.first < meta.first + meta.count; });
+  };
+  for (auto meta = head.head.metas.rbegin(); meta != head.head.metas.rend(); ++meta) {
+    if (meta->type == MetaType::kLogSegment && lacks(*meta)) out.segments.push_back(*meta);
+    const std::lock_guard lock(mutex_);
+    if (meta->type == MetaType::kKeyTable && !tables_taken_.contains(meta->digest)) out.tables.push_back(*meta);
+  }
+  // What parts of another head have filled meanwhile.
+  if (!is_known && missing.empty()) HOLDFAST_TRY(catalog_.join_parts(head));
+  return out;
+}
+
+/// Takes the segment, and with it the whole log when nothing else of that is missing.
+Status HeadReader::read_segment(ObjectStore& store, const Reading& reading, const MetaObject& meta, const CallContext& context, bool& learnt) {
+  const VerifiedHead& head = reading.head;
+  Bytes object;
+  auto segment = fetch_segment(store, head, meta, object, context);
+  if (!segment) {
+    return std::move(segment).error().with_context("entries " + std::to_string(meta.first) + " to " + std::to_string(meta.first + meta.count - 1) + " of " +
+                                                   std::to_string(head.head.log_size) + " in the log of writer " + head.head.log.writer.hex() + " are missing");
+  }
+  HOLDFAST_ASSIGN(const LogState known, catalog_.known(head.head.log));
+  const bool is_next = meta.first <= known.size && meta.first + meta.count == head.head.log_size;
+  if (is_next) {
+    const std::span<const SignedEntry> entries = segment->entries;
+    HOLDFAST_TRY(catalog_.take_entries(head, entries.subspan(known.size - meta.first)));
+    learnt = true;
+    return ok_status();
+  }
+  HOLDFAST_TRY(catalog_.take_part(meta.digest, object, *segment));
   learnt = true;
-  return keys;
+  return catalog_.missing(head.head.log, head.head.log_size).empty() ? catalog_.join_parts(head) : ok_status();
+}
+
+Status HeadReader::read_table(ObjectStore& store, const Reading& reading, const MetaObject& meta, const CallContext& context, bool& learnt) {
+  HOLDFAST_ASSIGN(const Bytes object, fetch_meta(store, meta, context));
+  HOLDFAST_ASSIGN(const auto keys, decode_key_table(object, secrets_->genesis.repository));
+  HOLDFAST_TRY(catalog_.take_keys(reading.head.head.log.writer, keys));
+  const std::lock_guard lock(mutex_);
+  tables_taken_.emplace(meta.digest, true);
+  learnt = true;
+  return ok_status();
 }
 
 Status HeadReader::take_key_tables(ObjectStore& store, const VerifiedHead& head, const CallContext& context, bool& learnt) {
-  const auto take_table = [&](const MetaObject& meta) -> Status {
-    HOLDFAST_ASSIGN(const Bytes object, fetch_meta(store, meta, context));
-    HOLDFAST_ASSIGN(const auto keys, decode_key_table(object, secrets_->genesis.repository));
-    HOLDFAST_TRY(catalog_.take_keys(head.head.log.writer, keys));
-    const std::lock_guard lock(mutex_);
-    tables_taken_.emplace(meta.digest, true);
-    learnt = true;
-    return ok_status();
-  };
+  const Reading reading{head, {}, {}};
   Status problem;
   for (const auto& meta : head.head.metas) {
     if (meta.type != MetaType::kKeyTable) continue;
@@ -195,7 +306,7 @@ Status HeadReader::take_key_tables(ObjectStore& store, const VerifiedHead& head,
       const std::lock_guard lock(mutex_);
       if (tables_taken_.contains(meta.digest)) continue;
     }
-    auto taken = take_table(meta);
+    auto taken = read_table(store, reading, meta, context, learnt);
     if (!taken) keep_worst(problem, std::move(taken).error());
   }
   return problem;

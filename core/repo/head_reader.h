@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -13,6 +14,10 @@ namespace holdfast {
 /// A whole small object of a network, checked against what a head says of it. Errors: kCorrupt for another digest; those of the network.
 Result<Bytes> fetch_meta(ObjectReader& store, const MetaObject& meta, const CallContext& context);
 
+/// A segment that `head` names, with every signature checked. Errors: kCorrupt, kUntrusted; those of the network.
+/// `object` gets its bytes.
+Result<LogSegment> fetch_segment(ObjectReader& store, const VerifiedHead& head, const MetaObject& meta, Bytes& object, const CallContext& context);
+
 /// The segments that `head` names from entry `first` on, with every signature checked. Errors: kCorrupt, kUntrusted;
 /// those of the network.
 Result<std::vector<SignedEntry>> fetch_entries(ObjectReader& store, const VerifiedHead& head, std::uint64_t first, const CallContext& context);
@@ -22,7 +27,8 @@ Result<std::vector<SignedEntry>> fetch_entries(ObjectReader& store, const Verifi
 Result<std::uint32_t> find_free_slot(const NetworkSet& networks, const std::string& needed, const RepositoryKeys& keys, const std::set<std::uint32_t>& taken,
                                      const WriterId& own, const CallContext& context);
 
-/// Reads other writers' heads from networks and brings this machine's copies of their logs up to date. Safe from any thread.
+/// Reads other writers' heads from networks and brings this machine's copies of their logs up to date. Where much is missing, as in a recovery, the newest parts of all logs are
+/// read first, kept, and shown. A part that can't be read hides only itself. Safe from any thread.
 class HeadReader {
  public:
   HeadReader(RepositoryCatalog& catalog, std::shared_ptr<const RepositorySecrets> secrets, const NetworkSet& networks)
@@ -38,6 +44,14 @@ class HeadReader {
   };
   /// The same on one network. What can be read is taken, whatever the problem with the rest is.
   Refreshed refresh_from(ObjectStore& store, const CallContext& context);
+  /// A head of another writer that was got from `network` in another way than by its name: read where the name shows no newer one.
+  void know_head(const std::string& network, VerifiedHead head);
+
+  struct Progress {
+    std::uint64_t done = 0;   ///< segments and key tables that are here, or can't be read
+    std::uint64_t total = 0;  ///< that the refresh under way (or the last one) found missing
+  };
+  [[nodiscard]] Progress progress() const noexcept { return {read_.load(), wanted_.load()}; }
 
   /// The head in `slot` of this repository, verified; nullopt when there is none. Errors: kCorrupt, kUntrusted (another
   /// repository's root), the network's.
@@ -55,9 +69,20 @@ class HeadReader {
 
   /// For people, by network; empty when all is well.
   [[nodiscard]] std::map<std::string, std::string> problems() const;
+  /// For people: which entries of which logs no network has given so far, though a head tells of them.
+  [[nodiscard]] std::vector<std::string> gaps() const;
 
  private:
-  Status take(ObjectStore& store, const VerifiedHead& head, const CallContext& context, bool& learnt);
+  /// A head, and what of all that it names is to be read, newest first.
+  struct Reading {
+    VerifiedHead head;
+    std::vector<MetaObject> tables;
+    std::vector<MetaObject> segments;
+  };
+  std::vector<VerifiedHead> find_heads(ObjectStore& store, const CallContext& context, Refreshed& out);
+  Result<Reading> plan(const VerifiedHead& head, const std::string& network);
+  Status read_table(ObjectStore& store, const Reading& reading, const MetaObject& meta, const CallContext& context, bool& learnt);
+  Status read_segment(ObjectStore& store, const Reading& reading, const MetaObject& meta, const CallContext& context, bool& learnt);
   Status take_key_tables(ObjectStore& store, const VerifiedHead& head, const CallContext& context, bool& learnt);
   Status leave_slot(ObjectStore& store, std::uint32_t slot, const WriterId& other, const CallContext& context);
   Status take_own_keys(ObjectStore& store, const VerifiedHead& head, const CallContext& context);
@@ -67,8 +92,15 @@ class HeadReader {
   RepositoryCatalog& catalog_;
   std::shared_ptr<const RepositorySecrets> secrets_;
   const NetworkSet& networks_;
+  std::atomic<std::uint64_t> read_{0}, wanted_{0};
   mutable std::mutex mutex_;
   std::map<std::string, std::string> problems_;
+  struct LongestLog {
+    LogIdentity log;
+    std::uint64_t size = 0;
+  };
+  std::map<IncarnationId, LongestLog> longest_;  // that any head has told of
+  std::vector<std::pair<std::string, VerifiedHead>> known_heads_;
   std::map<std::pair<std::string, std::uint32_t>, WallNanos> newest_;  // of the heads that each network has shown
   std::map<Digest, bool> tables_taken_;
   std::set<std::pair<IncarnationId, Digest>> adopted_;  // states of own logs, by their roots, that the own log repeats

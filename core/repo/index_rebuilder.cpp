@@ -18,7 +18,7 @@ constexpr auto kRetryAgainAfter = std::chrono::seconds(30);
 
 class RebuildingSource final : public ChunkSource {
  public:
-  RebuildingSource(ChunkSource& inner, const IndexRebuilder& rebuilder, std::function<bool()> find_more)
+  RebuildingSource(ChunkSource& inner, const IndexRebuilder& rebuilder, FindMorePacks find_more)
       : inner_(inner), rebuilder_(rebuilder), find_more_(std::move(find_more)) {}
   Result<std::shared_ptr<const Bytes>> read(const ChunkRef& ref, const CallContext& context) override {
     for (;;) {
@@ -27,10 +27,11 @@ class RebuildingSource final : public ChunkSource {
       if (plain || plain.error().code() != ErrorCode::kNotFound) return plain;
       const auto after = rebuilder_.progress();
       if (after.round != before.round || after.done != before.done) continue;  // it may be there by now
-      if (!after.is_running && !find_more_()) {
+      if (!after.is_running) {
+        HOLDFAST_ASSIGN(const bool is_more, find_more_(context));
         const auto now = rebuilder_.progress();
-        if (now.round == after.round && now.done == after.done) return plain;
-        continue;  // somebody else told the rebuilder meanwhile
+        if (!is_more && now.round == after.round && now.done == after.done) return plain;
+        continue;  // or somebody else told the rebuilder meanwhile
       }
       HOLDFAST_TRY(rebuilder_.wait_beyond(after, context));
     }
@@ -40,12 +41,12 @@ class RebuildingSource final : public ChunkSource {
  private:
   ChunkSource& inner_;
   const IndexRebuilder& rebuilder_;
-  std::function<bool()> find_more_;
+  FindMorePacks find_more_;
 };
 
 }  // namespace
 
-std::unique_ptr<ChunkSource> make_rebuilding_source(ChunkSource& inner, const IndexRebuilder& rebuilder, std::function<bool()> find_more) {
+std::unique_ptr<ChunkSource> make_rebuilding_source(ChunkSource& inner, const IndexRebuilder& rebuilder, FindMorePacks find_more) {
   return std::make_unique<RebuildingSource>(inner, rebuilder, std::move(find_more));
 }
 

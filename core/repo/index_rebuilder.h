@@ -71,7 +71,8 @@ class IndexRebuilder {
 };
 
 /// A source that, while the index is being rebuilt, waits for the rest of it before it says that a chunk is nowhere. `find_more` is asked first whether packs are known
-/// that the rebuilder was not told of yet; it starts the rebuilder and says true then.
-std::unique_ptr<ChunkSource> make_rebuilding_source(ChunkSource& inner, const IndexRebuilder& rebuilder, std::function<bool()> find_more);
+/// that the rebuilder was not told of yet; it starts the rebuilder (or waits for more of the catalog) and says true then. Its errors are told instead of the chunk's absence.
+using FindMorePacks = std::function<Result<bool>(const CallContext& context)>;
+std::unique_ptr<ChunkSource> make_rebuilding_source(ChunkSource& inner, const IndexRebuilder& rebuilder, FindMorePacks find_more);
 
 }  // namespace holdfast

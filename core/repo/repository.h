@@ -170,6 +170,13 @@ struct StatusReport {
     bool failed = false;  ///< an attempt failed, for this reason; else it is under way
   };
   std::vector<Pending> pending;
+  struct Recovery {
+    std::string network;
+    std::uint64_t parts_read = 0, parts_total = 0;
+    std::string problem;
+  };
+  std::optional<Recovery> recovery;           ///< one that is under way
+  std::vector<std::string> catalog_problems;  ///< parts of logs that no network has given
   ChunkCache::Stats cache;
 };
 
@@ -222,15 +229,31 @@ class Repository {
     std::string repository;        ///< hexadecimal id from the sheet; networks with plain names need it unless they hold only one
     bool connect = false;          ///< join as a further writer instead of taking over
     std::string database;          ///< the only one that is taken over; empty: all. Snapshots of all can be read either way
+    bool wait = true;              ///< until wait_recovered() says that it is done; else the catalog is read in the background
   };
   /// Rebuilds a state folder from one network (recover), or joins as a new writer (connect). The folder must hold no
-  /// repository, or one whose recovery could not read the catalog: that goes on. Errors: kUnavailable and
-  /// kDeadlineExceeded: the catalog could not be read whole, try again; kWrongKey, kNotFound, kCorrupt, kUntrusted (a
-  /// signature by the wrong key).
+  /// repository, or one whose recovery has not read the whole catalog yet: that goes on. Errors: kWrongKey, kNotFound,
+  /// kCorrupt, kUntrusted (a signature by the wrong key); with `wait` those of wait_recovered().
   static Result<std::unique_ptr<Repository>> recover(const OpenOptions& options, const RecoverOptions& what,
                                                      ByteView passphrase, const RecoveryCode& code);
 
   virtual ~Repository() = default;
+
+  /// A recovery that has not read the whole catalog yet. Every opening goes on with it in the background, the newest parts first. What is known already can be listed, and read: reads wait
+  /// for the parts that they need. There are no databases of this writer until it is done.
+  struct Recovery {
+    bool is_under_way = false;
+    std::string network;
+    std::uint64_t parts_read = 0;   ///< of the logs and key tables
+    std::uint64_t parts_total = 0;  ///< 0: not known yet
+    std::string problem;            ///< why the last attempt failed; there will be another one
+  };
+  virtual Recovery recovery() const = 0;
+  /// Returns when no recovery is under way; `progress` (or null) is called now and then. Errors: why an attempt to read the catalog failed meanwhile (kUnavailable and kDeadlineExceeded:
+  /// try again; kNotFound: no such database or network); those of the context. Whatever it is, what was read is kept, and the next opening goes on.
+  virtual Status wait_recovered(const std::function<void(const Recovery&)>& progress, const CallContext& context) = 0;
+  /// Errors: kUnavailable: a recovery is under way, or no network has given some part of a log that a head tells of, so that what is not found here is not proved absent; says what is missing.
+  virtual Status catalog_is_whole() const = 0;
 
   // Databases.
   virtual std::vector<std::string> database_names() const = 0;

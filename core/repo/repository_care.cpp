@@ -103,6 +103,10 @@ StatusReport RepositoryImpl::status() {
   } else if (rebuild.failed > 0) {
     report.pending.push_back({"chunk index", "", 0, std::to_string(rebuild.failed) + " packs could not be read: " + rebuild.last_error, true});
   }
+  if (const Recovery recovering = recovery(); recovering.is_under_way) {
+    report.recovery = {recovering.network, recovering.parts_read, recovering.parts_total, recovering.problem};
+  }
+  report.catalog_problems = heads_->gaps();
   if (const std::string problem = nodes_problem(); !problem.empty()) {
     report.pending.push_back({"metadata of live trees", "", 0, "not all on this machine: " + problem, true});
   }

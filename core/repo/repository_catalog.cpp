@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/repo/repository_catalog.h"
 
+#include <limits>
 #include <set>
 
 #include "core/base/log.h"
@@ -35,6 +36,7 @@ Result<std::unique_ptr<RepositoryCatalog>> RepositoryCatalog::open(Parts parts, 
     HOLDFAST_TRY(out->salvage_own_log(std::move(own).error()));
   }
   HOLDFAST_TRY(out->open_other_logs());
+  HOLDFAST_ASSIGN(out->parts_of_logs_, LogParts::open(out->parts_.paths.log() + "/parts"));
   HOLDFAST_ASSIGN(out->view_, CatalogView::open(out->parts_.view_store, secrets.genesis.repository, secrets.keys->catalog()));
   auto keys = out->open_keys(secrets.writer);
   if (!keys) HOLDFAST_TRY(out->salvage_own_keys(std::move(keys).error()));
@@ -114,12 +116,30 @@ Status RepositoryCatalog::fold_all() {
     return Error(ErrorCode::kConflict, "the fold is ahead of the log");  // a state folder that was rolled back
   }
   HOLDFAST_TRY(view_->fold_file(own_->cipher(), own_->file()));
+  HOLDFAST_TRY(fold_parts());
   for (const auto& [writer, keys] : key_files_) {
     std::vector<KeyTableEntry> all;
     for (const auto& [id, entry] : keys.keys) all.push_back(entry);
     HOLDFAST_TRY(view_->add_keys(all));
   }
   return open_fields();
+}
+
+Status RepositoryCatalog::fold_parts() {
+  const auto parts = parts_of_logs_->all();
+  for (const auto& [digest, part] : parts) {
+    HOLDFAST_ASSIGN(const LogSegment segment, parts_of_logs_->read(digest));
+    HOLDFAST_TRY(fold_part(digest, segment));
+  }
+  return ok_status();
+}
+
+/// One that does not open is left out: another writer's fault.
+Status RepositoryCatalog::fold_part(const Digest& digest, const LogSegment& segment) {
+  const auto folded = view_->fold_part(LogCipher(segment.log, parts_.secrets->keys->catalog()), digest, segment.first, segment.entries);
+  if (folded || folded.error().code() != ErrorCode::kCorrupt) return folded;
+  log_warning("a part of the log of writer " + segment.log.writer.hex() + " is left out: " + folded.error().message());
+  return parts_of_logs_->drop(digest);
 }
 
 Status RepositoryCatalog::open_fields() {
@@ -250,13 +270,67 @@ Result<Digest> RepositoryCatalog::known_root(const LogIdentity& log, std::uint64
 Status RepositoryCatalog::take_entries(const VerifiedHead& head, std::span<const SignedEntry> entries) {
   {
     const std::lock_guard lock(mutex_);
-    HOLDFAST_ASSIGN(LogFile * log, other_log(head.head.log));
-    HOLDFAST_TRY(log->append_checked(entries, {head.head.log_size, head.head.merkle_root}));
-    HOLDFAST_TRY(view_->fold_file(LogCipher(head.head.log, parts_.secrets->keys->catalog()), *log));
-    HOLDFAST_TRY(view_->set_writer({head.head.log.writer, head.head.slot, head.head.log.incarnation, log->state(), head.head.time, head.head.certificate}));
+    HOLDFAST_TRY(take_locked(head, entries));
   }
   ++changes_;
   return ok_status();
+}
+
+Status RepositoryCatalog::take_locked(const VerifiedHead& head, std::span<const SignedEntry> entries) {
+  HOLDFAST_ASSIGN(LogFile * log, other_log(head.head.log));
+  HOLDFAST_TRY(log->append_checked(entries, {head.head.log_size, head.head.merkle_root}));
+  HOLDFAST_TRY(view_->fold_file(LogCipher(head.head.log, parts_.secrets->keys->catalog()), *log));
+  HOLDFAST_TRY(view_->set_writer({head.head.log.writer, head.head.slot, head.head.log.incarnation, log->state(), head.head.time, head.head.certificate}));
+  return parts_of_logs_->drop_before(head.head.log, head.head.log_size);
+}
+
+std::vector<LogRange> RepositoryCatalog::missing(const LogIdentity& log, std::uint64_t size) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = other_logs_.find(log.incarnation);
+  const std::uint64_t known = found == other_logs_.end() ? 0 : found->second->state().size;
+  return known >= size ? std::vector<LogRange>() : parts_of_logs_->missing(log, known, size);
+}
+
+Status RepositoryCatalog::take_part(const Digest& digest, ByteView object, const LogSegment& segment) {
+  {
+    const std::lock_guard lock(mutex_);
+    HOLDFAST_TRY(parts_of_logs_->add(digest, object, segment));
+    HOLDFAST_TRY(fold_part(digest, segment));
+  }
+  ++changes_;
+  return open_fields();
+}
+
+Status RepositoryCatalog::join_parts(const VerifiedHead& head) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = other_logs_.find(head.head.log.incarnation);
+    const std::uint64_t known = found == other_logs_.end() ? 0 : found->second->state().size;
+    const auto join = [&]() -> Status {
+      HOLDFAST_ASSIGN(const auto entries, parts_of_logs_->entries(head.head.log, known, head.head.log_size));
+      return take_locked(head, entries);
+    };
+    const Status joined = join();
+    if (!joined) {
+      if (joined.error().code() != ErrorCode::kConflict) return joined;
+      log_error("what was shown of the log of writer " + head.head.log.writer.hex() + " is withdrawn: " + joined.error().message());
+      HOLDFAST_TRY(parts_of_logs_->drop_before(head.head.log, std::numeric_limits<std::uint64_t>::max()));
+      HOLDFAST_TRY(view_->clear());
+      HOLDFAST_TRY(fold_all());
+      return joined;
+    }
+  }
+  ++changes_;
+  return ok_status();
+}
+
+std::vector<LogIdentity> RepositoryCatalog::partial_logs() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<LogIdentity> out;
+  for (const auto& [digest, part] : parts_of_logs_->all()) {
+    if (std::find(out.begin(), out.end(), part.log) == out.end()) out.push_back(part.log);
+  }
+  return out;
 }
 
 Status RepositoryCatalog::take_keys(const WriterId& writer, std::span<const KeyTableEntry> keys) {

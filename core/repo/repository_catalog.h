@@ -11,6 +11,7 @@
 #include "core/catalog/head.h"
 #include "core/catalog/log_file.h"
 #include "core/place/placer.h"
+#include "core/repo/log_parts.h"
 #include "core/repo/repository_secrets.h"
 
 namespace holdfast {
@@ -68,6 +69,15 @@ class RepositoryCatalog final : public PlacementLog {
   Result<Digest> known_root(const LogIdentity& log, std::uint64_t size);
   /// Takes verified entries that continue the copy of another writer's log up to what `head` says, and folds them. Errors: kConflict: a fork.
   Status take_entries(const VerifiedHead& head, std::span<const SignedEntry> entries);
+  /// What of the first `size` entries of a log is neither in its copy nor in parts, ascending.
+  [[nodiscard]] std::vector<LogRange> missing(const LogIdentity& log, std::uint64_t size) const;
+  /// Keeps a verified segment of a log of which something before it is missing, and shows what its entries say. Errors: kNoSpace, kInternal.
+  Status take_part(const Digest& digest, ByteView object, const LogSegment& segment);
+  /// Puts the parts of a log together, of which nothing is missing, and takes them as take_entries does. Where they don't give the tree that the head says, what was shown of them is
+  /// withdrawn. Errors: kConflict: a fork; kNoSpace, kInternal.
+  Status join_parts(const VerifiedHead& head);
+  /// Logs of which only parts are here.
+  [[nodiscard]] std::vector<LogIdentity> partial_logs() const;
   /// Keys out of a writer's table. Those that are here already are left alone; what on_append() was given is called when own ones have come.
   Status take_keys(const WriterId& writer, std::span<const KeyTableEntry> keys);
   /// Opens private fields of snapshots whose keys have come.
@@ -96,6 +106,9 @@ class RepositoryCatalog final : public PlacementLog {
   Status open_other_logs();
   Status begin_log(OwnLog& log, const std::vector<LogEntry>& carried);
   Status fold_all();
+  Status fold_parts();
+  Status fold_part(const Digest& digest, const LogSegment& segment);
+  Status take_locked(const VerifiedHead& head, std::span<const SignedEntry> entries);
   Result<LogFile*> other_log(const LogIdentity& log);
   Result<std::vector<LogEntry>> plain_entries(const OwnLog& log) const;
   Status begin_incarnation(std::vector<LogEntry> carried);
@@ -107,6 +120,7 @@ class RepositoryCatalog final : public PlacementLog {
   std::uint32_t slot_ = 0;  // that of identity_.certificate
   std::shared_ptr<OwnLog> own_;
   std::map<IncarnationId, std::unique_ptr<LogFile>> other_logs_;
+  std::optional<LogParts> parts_of_logs_;  // set by open()
   struct KeyFile {
     std::unique_ptr<FramedFile> file;
     std::unordered_map<SnapshotId, KeyTableEntry> keys;

@@ -68,8 +68,9 @@ Result<LiveTreeOptions> RepositoryImpl::options_of(const DatabaseId& id, const D
 Result<RepositoryImpl::DatabasePtr> RepositoryImpl::find(const std::string& name) const {
   const std::shared_lock lock(databases_mutex_);
   const auto found = databases_.find(name);
-  if (found == databases_.end()) return Error(ErrorCode::kNotFound, "this machine has no database \"" + name + "\"");
-  return found->second;
+  if (found != databases_.end()) return found->second;
+  if (is_taking_over()) return Error(ErrorCode::kUnavailable, "this machine has no database \"" + name + "\" yet: the repository is still being recovered");
+  return Error(ErrorCode::kNotFound, "this machine has no database \"" + name + "\"");
 }
 
 std::vector<RepositoryImpl::DatabasePtr> RepositoryImpl::all_databases() const {
@@ -121,6 +122,7 @@ Status RepositoryImpl::create_database(const std::string& name, const DatabasePo
     gid = owner->gid;
   }
   if (find(name)) return Error(ErrorCode::kAlreadyExists, "there is a database \"" + name + "\" already");
+  if (is_taking_over()) return Error(ErrorCode::kUnavailable, "no database can be made while the repository is still being recovered: one of that name may be among those to come");
   DatabaseRecord record{{}, uid, gid, encode_policy(name, policy)};
   HOLDFAST_TRY(options_.random->fill(record.id.mutable_view()));
   HOLDFAST_ASSIGN(const auto database,

@@ -31,12 +31,12 @@ class RepositoryImpl final : public Repository {
   explicit RepositoryImpl(const OpenOptions& options) : options_(options), paths_{options.state_directory} {}
   ~RepositoryImpl() override;
 
-  /// Publishes a head on `network` now, so that the slot of a new writer is taken before anybody else looks for one. Errors: those of Publisher::flush.
-  Status claim_slot(const std::string& network, const CallContext& context) { return publisher_->flush(1, context, network); }
-
   /// What open() does once the keyring is unlocked.
   Status start(std::unique_ptr<StateLock> lock, Keyring ring, RepositoryIdentity identity);
 
+  Recovery recovery() const override;
+  Status wait_recovered(const std::function<void(const Recovery&)>& progress, const CallContext& context) override;
+  Status catalog_is_whole() const override;
   std::vector<std::string> database_names() const override;
   Status create_database(const std::string& name, const DatabasePolicy& policy, std::uint32_t uid, std::uint32_t gid) override;
   Result<DatabasePolicy> policy(const std::string& database) const override;
@@ -82,8 +82,12 @@ class RepositoryImpl final : public Repository {
   Status replay_journal();
   Status open_databases();
   Status take_configuration();
-  Status take_over();
-  Status read_catalog(ObjectStore& store);
+  Status begin_recovery();
+  void run_recovery(const std::stop_token& stop);
+  Status take_over(const std::stop_token& stop);
+  Status read_catalog(ObjectStore& store, const std::stop_token& stop);
+  Result<bool> find_more_packs(const CallContext& context);
+  bool is_taking_over() const;
   Status take_over_database(const DatabaseRow& row, const std::string& only);
   Status adopt_packs(bool everything);
   Status adopt_locked(bool everything);
@@ -119,6 +123,7 @@ class RepositoryImpl final : public Repository {
   SnapshotList make_list() const;
   std::shared_ptr<const SnapshotList> list() const;
   Result<SnapshotInfo> info_of(const SnapshotId& id) const;
+  Error with_what_is_missing(const Error& error) const;
   void add_state(const SafetyTable& safety, SnapshotInfo& info) const;
   PackNumber last_pack_number() const;
   SafetyTable::Reach reach_of(const DatabaseId& id, PackNumber last) const;
@@ -205,6 +210,18 @@ class RepositoryImpl final : public Repository {
   std::string
       nodes_problem_;  ///< why nodes of live trees are not all here; empty when they are, or nobody has looked yet
 
+  struct RecoveryState {
+    bool is_under_way = false;
+    bool takes_over = false;     ///< recover, not connect
+    bool is_attempting = true;   ///< the catalog is being read just now
+    std::string network;
+    std::string database;        ///< the only one that is taken over; empty: all
+    std::optional<Error> failed; ///< the last attempt
+  };
+  mutable std::mutex recovery_mutex_;
+  mutable std::condition_variable_any recovery_changed_;
+  RecoveryState recovery_;
+
   std::mutex background_mutex_;
   std::condition_variable_any background_wake_;
   bool is_closed_ = false;
@@ -213,6 +230,7 @@ class RepositoryImpl final : public Repository {
   std::jthread care_thread_;
   std::jthread refresh_thread_;
   std::jthread nodes_thread_;
+  std::jthread recovery_thread_;
 };
 
 }  // namespace holdfast

@@ -96,14 +96,21 @@ Result<SnapshotInfo> RepositoryImpl::info_of(const SnapshotId& id) const {
 
 Result<SnapshotInfo> RepositoryImpl::resolve(const std::string& spec) const {
   const auto current = list();
-  HOLDFAST_ASSIGN(const SnapshotInfo* info, resolve_snapshot(*current, spec, options_.clock->wall_now()));
-  return info_of(info->id);
+  const Result<const SnapshotInfo*> info = resolve_snapshot(*current, spec, options_.clock->wall_now());
+  if (!info) return with_what_is_missing(info.error());
+  return info_of((*info)->id);
+}
+
+/// What is not found may be in a part of the catalog that is not here.
+Error RepositoryImpl::with_what_is_missing(const Error& error) const {
+  const Status whole = error.code() == ErrorCode::kNotFound ? catalog_is_whole() : ok_status();
+  return whole ? error : Error(error.code(), error.message() + "; but " + whole.error().message());
 }
 
 Result<SnapshotInfo> RepositoryImpl::at(const std::string& database, WallNanos moment) const {
   const auto current = list();
   const SnapshotInfo* info = snapshot_at(*current, database, moment);
-  if (info == nullptr) return Error(ErrorCode::kNotFound, "database " + database + " has no complete snapshot so early");
+  if (info == nullptr) return with_what_is_missing(Error(ErrorCode::kNotFound, "database " + database + " has no complete snapshot so early"));
   return *info;
 }
 
@@ -125,8 +132,12 @@ Result<SnapshotView> RepositoryImpl::open_snapshot(const SnapshotId& id, const C
 
 Result<SnapshotLocations> RepositoryImpl::locations(const SnapshotId& id, const CallContext& context) {
   HOLDFAST_ASSIGN(const SnapshotView snapshot, open_snapshot(id, context));
-  return find_locations(snapshot, {*stage_, *stores_.index, *rebuilding_source_, *rebuilder_, *options_.clock},
-                        context);
+  // Who only asks doesn't wait for the rest of a catalog that is being recovered.
+  const Status whole = catalog_is_whole();
+  ChunkSource& source = whole ? *rebuilding_source_ : *source_;
+  auto found = find_locations(snapshot, {*stage_, *stores_.index, source, *rebuilder_, *options_.clock}, context);
+  if (found && !whole && !found->problems.empty()) found->problems.insert(found->problems.begin(), whole.error().message());
+  return found;
 }
 
 std::vector<PackCopy> RepositoryImpl::pack_copies(const PackId& pack) const {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <unistd.h>
 
+#include <array>
+
 #include "core/base/log.h"
 #include "core/format/byte_reader.h"
 #include "core/repo/policy_text.h"
@@ -54,8 +56,9 @@ Status RepositoryImpl::start(std::unique_ptr<StateLock> lock, Keyring ring, Repo
   HOLDFAST_ASSIGN(rules_, DomainRules::open(paths_.domains(), *options_.networks));
   HOLDFAST_TRY(open_stage());
   HOLDFAST_TRY(open_databases());
-  HOLDFAST_TRY(take_over());
-  HOLDFAST_TRY(take_configuration());
+  HOLDFAST_TRY(begin_recovery());
+  // A database that was made now would stand in the way of one of its name that is to be taken over.
+  if (!is_taking_over()) HOLDFAST_TRY(take_configuration());
   find_unsealed();
   start_background();
   is_started_ = true;
@@ -94,7 +97,7 @@ Status RepositoryImpl::open_stage() {
       SourceOptions{}, StoredChunkSource::Parts{*stage_, *stores_.index, *stores_.cache, catalog_->view(), *replicated_, *options_.clock, plain_cache_});
   rebuilder_ = std::make_unique<IndexRebuilder>(IndexRebuilder::Parts{*stage_, *stores_.index, catalog_->view(), *options_.networks, *options_.clock,
                                                                       SecretBytes::copy_of(secrets_->keys->maintenance())});
-  rebuilding_source_ = make_rebuilding_source(*source_, *rebuilder_, [this] { return adopt_packs(false) && rebuilder_->is_running(); });
+  rebuilding_source_ = make_rebuilding_source(*source_, *rebuilder_, [this](const CallContext& context) { return find_more_packs(context); });
   pipeline_ = std::make_unique<IngestPipeline>(
       IngestOptions{.relief_deadline = options_.staging_wait}, IngestPipeline::Parts{*stage_, *stores_.index, *journal_, *options_.clock, *options_.random, catalog_->view(), plain_cache_}, secrets_->keys->fingerprint());
   live_nodes_ =
@@ -178,6 +181,7 @@ void RepositoryImpl::start_background() {
   care_thread_ = std::jthread([this](const std::stop_token& stop) { run_care(stop); });
   refresh_thread_ = std::jthread([this](const std::stop_token& stop) { run_refresh(stop); });
   nodes_thread_ = std::jthread([this](const std::stop_token& stop) { run_nodes(stop); });
+  if (recovery_.is_under_way) recovery_thread_ = std::jthread([this](const std::stop_token& stop) { run_recovery(stop); });
 }
 
 Status RepositoryImpl::close() {
@@ -186,9 +190,10 @@ Status RepositoryImpl::close() {
     if (is_closed_) return ok_status();
     is_closed_ = true;
   }
-  for (auto* thread : {&seal_thread_, &care_thread_, &refresh_thread_, &nodes_thread_}) thread->request_stop();
+  const std::array threads{&recovery_thread_, &seal_thread_, &care_thread_, &refresh_thread_, &nodes_thread_};
+  for (auto* thread : threads) thread->request_stop();
   background_wake_.notify_all();
-  for (auto* thread : {&seal_thread_, &care_thread_, &refresh_thread_, &nodes_thread_}) {
+  for (auto* thread : threads) {
     if (thread->joinable()) thread->join();
   }
   // What did not open whole must not speak for the state: a checkpoint would say half of it and delete the journal that has the rest.

@@ -29,6 +29,8 @@ struct StatePaths {
   [[nodiscard]] std::string reindex() const { return root + "/reindex"; }
   /// There until a recovery has read the catalog: the network to read it from, and whether databases are taken over.
   [[nodiscard]] std::string takeover() const { return root + "/takeover"; }
+  /// The head that the recovery began with: what it can be read by when the network's name for it is gone.
+  [[nodiscard]] std::string takeover_head() const { return root + "/takeover.head"; }
   [[nodiscard]] std::string running() const { return root + "/running"; }
 };
 

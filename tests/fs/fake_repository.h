@@ -208,6 +208,9 @@ class FakeRepository final : public Repository {
   ChunkPipeline& pipeline() noexcept override { return pipeline_; }
   const GearTable& gear() const noexcept override { return gear_; }
   Result<LiveTreeOptions> tree_options(const std::string&) const override { return LiveTreeOptions{}; }
+  Recovery recovery() const override { return {}; }
+  Status wait_recovered(const std::function<void(const Recovery&)>&, const CallContext&) override { return ok_status(); }
+  Status catalog_is_whole() const override { return ok_status(); }
   CompletenessJudge completeness_judge() override { return {}; }
   Result<Judgement> judge_live(const std::string&, std::uint64_t, bool, const CallContext&) override {
     return Judgement{Completeness::kIncomplete, "it ends early"};

@@ -76,6 +76,10 @@ class Machine {
     HOLDFAST_ASSIGN(repository_, Repository::recover(options(), what, as_bytes(kPassphrase), sheet.code));
     return repository_.get();
   }
+  Result<Repository*> recover_as(const Repository::RecoverOptions& what, const RecoveryCode& code) {
+    HOLDFAST_ASSIGN(repository_, Repository::recover(options(), what, as_bytes(kPassphrase), code));
+    return repository_.get();
+  }
   Repository& repository() { return *repository_; }
   /// Ends as a process does that closes its repository.
   void close() {

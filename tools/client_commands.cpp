@@ -154,16 +154,7 @@ Result<int> run_as_owner(const Invocation& invocation, const Config& config, con
   HOLDFAST_ASSIGN(const SecretBytes passphrase, find_passphrase(invocation.passphrase_file, environment, false, "passphrase"));
   HOLDFAST_ASSIGN(const std::unique_ptr<Repository> repository, Repository::open(options, passphrase.view()));
   std::atomic<bool> clients_wrote{false};
-  Result<std::unique_ptr<OwnerServer>> server = OwnerServer::start(config.state_directory, [&](const OwnerRequest& request, Io& other) {
-    const Parsed parsed = parse_command_line(request.arguments);
-    if (!parsed.invocation) return parsed.exit;
-    other.json = parsed.invocation->json;
-    other.quiet = parsed.invocation->quiet;
-    Session session{*repository, config, *parsed.invocation, other, {}, nullptr};
-    const int code = run_in_repository(session);
-    if (leaves_data(parsed.invocation->command)) clients_wrote = true;
-    return code;
-  });
+  Result<std::unique_ptr<OwnerServer>> server = serve_others(*repository, config, clients_wrote);
   if (!server) {
     (void)repository->close().has_value();
     return std::move(server).error();
@@ -231,6 +222,19 @@ void end_command(int process, const std::stop_token& ended) {
 }
 
 }  // namespace
+
+Result<std::unique_ptr<OwnerServer>> serve_others(Repository& repository, const Config& config, std::atomic<bool>& clients_wrote) {
+  return OwnerServer::start(config.state_directory, [&](const OwnerRequest& request, Io& other) {
+    const Parsed parsed = parse_command_line(request.arguments);
+    if (!parsed.invocation) return parsed.exit;
+    other.json = parsed.invocation->json;
+    other.quiet = parsed.invocation->quiet;
+    Session session{repository, config, *parsed.invocation, other, {}, nullptr};
+    const int code = run_in_repository(session);
+    if (leaves_data(parsed.invocation->command)) clients_wrote = true;
+    return code;
+  });
+}
 
 Result<int> start_command(const std::vector<std::string>& command, int out) {
   std::vector<char*> arguments;

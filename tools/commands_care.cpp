@@ -19,6 +19,11 @@ Result<int> run_status(Session& session) {
   std::string text = "repository " + report.repository.hex() + ": " + std::to_string(report.snapshots) + " snapshots, " +
                      size_text(report.bytes_logical) + " in " + size_text(report.bytes_stored) + " stored, " +
                      std::to_string(report.packs) + " packs\n";
+  if (const auto& recovery = report.recovery) {
+    text += "recovering from " + recovery->network + ": " + recovery_text(recovery->parts_read, recovery->parts_total) +
+            (recovery->problem.empty() ? "" : "; " + recovery->problem) + "\n";
+  }
+  for (const std::string& problem : report.catalog_problems) text += "catalog: " + problem + "\n";
   text += "staging: " + size_text(report.bytes_staged) + " of " + size_text(report.staging_limit_bytes) + "\n";
   for (const std::string& mount : session.mounts) text += "mounted on " + mount + "\n";
   for (const auto& network : report.networks) {

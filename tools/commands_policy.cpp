@@ -64,6 +64,10 @@ Result<int> run_db_set(Session& session) {
     return Error(ErrorCode::kInvalidArgument, "owner = '" + policy.owner + "': there is no such user on this machine");
   }
   HOLDFAST_TRY(session.repository.set_policy(database, policy));
+  const bool waits = policy.networks != known->networks || policy.chunk_sizes != known->chunk_sizes;
+  if (waits && !session.mounts.empty()) {
+    session.io.complain("holdfast: other networks and chunk sizes are for what is written after the next mount; until then data goes where it went before\n");
+  }
   return 0;
 }
 

@@ -130,9 +130,11 @@ Result<int> run_list(Session& session) {
   HOLDFAST_ASSIGN(const std::optional<WallNanos> since, moment_option(invocation.since));
   HOLDFAST_ASSIGN(const std::optional<WallNanos> until, moment_option(invocation.until));
   std::vector<SnapshotInfo> snapshots = session.repository.snapshots(database);
+  const Status whole = session.repository.catalog_is_whole();
   if (snapshots.empty() && !database.empty() && !session.repository.policy(database)) {
-    return Error(ErrorCode::kNotFound, "there is no database '" + database + "'");
+    return Error(ErrorCode::kNotFound, "there is no database '" + database + "'" + (whole ? "" : "; but " + whole.error().message()));
   }
+  if (!whole && !session.io.quiet) session.io.complain("holdfast: there may be more snapshots: " + whole.error().message() + "\n");
   std::erase_if(snapshots, [&](const SnapshotInfo& snapshot) {
     if (!invocation.strategy.empty() && snapshot.strategy != invocation.strategy) return true;
     if (since && snapshot.time < *since) return true;

@@ -185,17 +185,20 @@ Result<int> run_fetch(Session& session) {
   const std::string& name = session.invocation.operands.front();
   if (!is_valid_entry_name(name)) return Error(ErrorCode::kInvalidArgument, "'" + name + "' is no segment name");
   Result<LiveTree*> live = session.repository.live(database);
-  if (!live && live.error().code() != ErrorCode::kNotFound) return std::move(live).error();
+  const bool may_come = !live && live.error().code() == ErrorCode::kUnavailable;  // the repository is being recovered
+  if (!live && !may_come && live.error().code() != ErrorCode::kNotFound) return std::move(live).error();
   if (live) {
     HOLDFAST_ASSIGN(const bool found, fetch_from_live(session, **live, name));
     if (found) return 0;
   }
   const std::vector<SnapshotInfo> snapshots = session.repository.snapshots(database);
-  if (!live && snapshots.empty()) return Error(ErrorCode::kInvalidArgument, "there is no database '" + database + "'");
+  if (!live && !may_come && snapshots.empty()) return Error(ErrorCode::kInvalidArgument, "there is no database '" + database + "'");
   for (const SnapshotInfo& snapshot : snapshots) {
     HOLDFAST_ASSIGN(const bool found, fetch_from_snapshot(session, snapshot, name));
     if (found) return 0;
   }
+  const Status whole = session.repository.catalog_is_whole();
+  if (!whole) return whole.error().with_context("segment " + name + " is not in what is known so far");
   return 1;
 }
 

@@ -68,7 +68,16 @@ nlohmann::json status_json(const Config& config, const std::vector<std::string>&
                        {"reason", item.reason},
                        {"failed", item.failed}});
   }
-  return {{"repository",
+  nlohmann::json recovery = nullptr;
+  if (report.recovery) {
+    recovery = {{"network", report.recovery->network},
+                {"parts_read", report.recovery->parts_read},
+                {"parts_total", report.recovery->parts_total},
+                {"problem", report.recovery->problem}};
+  }
+  return {{"recovery", recovery},
+          {"catalog_problems", report.catalog_problems},
+          {"repository",
            {{"id", report.repository.hex()},
             {"snapshots", report.snapshots},
             {"chunks", report.chunks},

@@ -12,6 +12,7 @@
 
 #include "core/base/errno_code.h"
 #include "core/store/conformance.h"
+#include "tools/client_commands.h"
 #include "tools/compose.h"
 #include "tools/json_output.h"
 #include "tools/units.h"
@@ -129,6 +130,33 @@ Result<int> run_init(const Invocation& invocation, const Config& config_given, c
   return 0;
 }
 
+namespace {
+
+/// Waits until the whole catalog is read; others may list and restore what is known meanwhile.
+Status see_recovery_through(Repository& repository, const Config& config, const Io& io) {
+  std::atomic<bool> clients_wrote{false};
+  HOLDFAST_ASSIGN(const std::unique_ptr<OwnerServer> server, serve_others(repository, config, clients_wrote));
+  const bool is_told = ::isatty(io.err) == 1 && !io.quiet && !io.json;
+  std::string told;
+  const auto tell = [&](const Repository::Recovery& recovery) {
+    if (!is_told || !recovery.is_under_way) return;
+    const std::string text = recovery_text(recovery.parts_read, recovery.parts_total) + ", " + std::to_string(repository.snapshots().size()) +
+                             " snapshots that other commands can list and restore";
+    if (text != told) io.complain("holdfast: " + text + "\n");
+    told = text;
+  };
+  Status recovered = repository.wait_recovered(tell, {MonoTime::max(), io.stop});
+  server->finish(io.stop);
+  if (!recovered && io.stop.stop_requested()) {
+    return Error(ErrorCode::kCancelled, "interrupted; what was read of the catalog is kept, and the next command or mount goes on with it");
+  }
+  const Status whole = recovered ? repository.catalog_is_whole() : ok_status();
+  if (!whole) io.complain("holdfast: " + whole.error().message() + "; it is looked for again whenever networks are asked\n");
+  return recovered;
+}
+
+}  // namespace
+
 Result<int> run_recover(const Invocation& invocation, const Config& config, const Environment& environment, Io& io) {
   const bool connect = invocation.command == "connect";
   if (invocation.networks.size() != 1) return Error(ErrorCode::kInvalidArgument, invocation.command + " reads from exactly one --network");
@@ -145,7 +173,9 @@ Result<int> run_recover(const Invocation& invocation, const Config& config, cons
   what.repository = invocation.repository;
   what.connect = connect;
   what.database = invocation.database;
+  what.wait = false;
   HOLDFAST_ASSIGN(const std::unique_ptr<Repository> repository, Repository::recover(options, what, passphrase.view(), code));
+  HOLDFAST_TRY(see_recovery_through(*repository, config, io));
   const std::vector<SnapshotInfo> snapshots = repository->snapshots();
   const InitResult sheet = repository->recovery_sheet();
   HOLDFAST_TRY(repository->close());

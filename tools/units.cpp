@@ -138,4 +138,9 @@ std::string nearest_word(std::string_view word, const std::vector<std::string>& 
   return best;
 }
 
+std::string recovery_text(std::uint64_t parts_read, std::uint64_t parts_total) {
+  if (parts_total == 0) return "looking for the catalog";
+  return std::to_string(parts_read) + " of " + std::to_string(parts_total) + " parts of the catalog read";
+}
+
 }  // namespace holdfast

@@ -29,4 +29,7 @@ std::string time_text(WallNanos time);
 /// The known word that is nearest to `word` by edits (Levenshtein), or empty when none is near.
 std::string nearest_word(std::string_view word, const std::vector<std::string>& known);
 
+/// How much of the catalog a recovery has read.
+std::string recovery_text(std::uint64_t parts_read, std::uint64_t parts_total);
+
 }  // namespace holdfast

@@ -29,6 +29,8 @@ TEST(StatusJson, HasEverythingThatTheReportSays) {
   network.faults = 112;
   report.networks.push_back(network);
   report.pending.push_back({"pack 12ab34cd", "far", 113, "refused", true});
+  report.recovery = {"far", 120, 121, "out of time"};
+  report.catalog_problems = {"entries 1 to 2 are missing"};
   report.cache = {114, 115, 116, 117, 118, 119};
   Config config;
   NetworkConfig configured;
@@ -40,6 +42,8 @@ TEST(StatusJson, HasEverythingThatTheReportSays) {
     "repository": {"id": "ab000000000000000000000000000000", "snapshots": 101, "chunks": 102, "packs": 103, "bytes_logical": 104, "bytes_stored": 105,
                    "bytes_staged": 106, "staging_limit_bytes": 107},
     "mounts": ["/mnt/backup"],
+    "recovery": {"network": "far", "parts_read": 120, "parts_total": 121, "problem": "out of time"},
+    "catalog_problems": ["entries 1 to 2 are missing"],
     "networks": [{"name": "far", "type": "ipfs", "site": "dc1", "state": "ok", "bytes_stored": 108, "quota": 1024, "capacity_bytes": 109, "used_bytes": 110,
                   "latency_ms": 111.5, "faults": 112, "last_error": "it was slow"}],
     "pending": [{"what": "pack 12ab34cd", "network": "far", "bytes": 113, "reason": "refused", "failed": true}],

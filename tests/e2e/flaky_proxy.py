@@ -5,6 +5,7 @@ ok    passes everything on
 down  closes every connection at once
 hang  takes connections and bytes, and never answers
 slow  passes answers on at 20 KB a second
+keep WORD...  hangs connections that ask for something with one of the words in it, as long as it says so
 lie   flips a bit of every answer's piece of over 4 KiB (contents, not the short JSON answers)
 """
 import asyncio, pathlib, sys
@@ -16,9 +17,14 @@ def mode():
     return MODE.read_text().strip()
 
 
+def is_kept(request):
+    what, *words = mode().split()
+    return what == "keep" and any(word.encode() in request for word in words)
+
+
 async def upward(reader, writer):
     while data := await reader.read(1 << 16):
-        while mode() == "hang":
+        while mode() == "hang" or is_kept(data):
             await asyncio.sleep(0.2)
         writer.write(data)
         await writer.drain()

@@ -137,6 +137,10 @@ bool RepositoryImpl::all_realtime() const {
 }
 
 void RepositoryImpl::run_refresh(const std::stop_token& stop) {
+  // A recovery reads the same heads, those of its own network first: it is not to stand behind one that doesn't answer.
+  while (recovery().is_under_way) {
+    if (!pause(kTick, stop)) return;
+  }
   do {
     CallContext context = with_timeout(CallContext::unbounded(), *options_.clock, kRefreshTimeout);
     context.stop = stop;

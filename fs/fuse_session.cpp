@@ -44,7 +44,9 @@ void Mount::negotiate(fuse_conn_info& connection) {
   connection.max_background = kBackgroundMax;
   connection.congestion_threshold = kBackgroundMax;
   connection.time_gran = 1;
-  want(FUSE_CAP_WRITEBACK_CACHE, options.writeback_cache);
+  collects_writes = options.writeback_cache.value_or(!channel.offers_direct_mmap());
+  want(FUSE_CAP_WRITEBACK_CACHE, collects_writes);
+  if (!collects_writes) channel.want_direct_mmap();
   want(FUSE_CAP_PARALLEL_DIROPS, true);
   want(FUSE_CAP_READDIRPLUS, true);
   want(FUSE_CAP_READDIRPLUS_AUTO, true);
@@ -173,7 +175,8 @@ class SessionMount final : public FuseMount {
   }
 
   [[nodiscard]] Counters counters() const override {
-    return {mount_.table.size(), mount_.lot->parked_count(), loop_ ? loop_->thread_count() : 0, mount_.channel.has_killpriv()};
+    return {mount_.table.size(), mount_.lot->parked_count(), loop_ ? loop_->thread_count() : 0, mount_.channel.has_killpriv(),
+            mount_.collects_writes};
   }
 
   fs::Mount& parts() noexcept { return mount_; }

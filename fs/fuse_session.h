@@ -4,6 +4,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,7 +21,10 @@ struct MountOptions {
   bool allow_other = false;      ///< other users may enter (their rights are checked by the kernel as on any disk)
   bool rmdir_forget = false;     ///< `-o rmdir=forget`
   bool read_only = false;        ///< nothing can be written or sealed through the folder
-  bool writeback_cache = true;   ///< the kernel collects small writes; false: each write(2) is one request
+  /// Whether the kernel collects what is written and sends it later (its writeback cache), or each write(2) goes straight to the live tree and is answered from
+  /// there: errors come at once, nothing of large files fills the page cache, and large writes cost less; only writes of a few KiB cost more.
+  /// Unset: straight, where the kernel can also map files that are written so (since Linux 6.6).
+  std::optional<bool> writeback_cache;
   std::uint32_t uid = 0;         ///< owner of the folders that belong to nobody else: who mounts
   std::uint32_t gid = 0;
   std::chrono::seconds read_timeout{120};
@@ -61,6 +65,7 @@ class FuseMount {
     std::size_t parked = 0;            ///< requests that wait for room in staging
     std::size_t threads = 0;
     bool killpriv = false;             ///< the kernel took FUSE_HANDLE_KILLPRIV_V2
+    bool collects_writes = false;      ///< MountOptions::writeback_cache, or what was chosen where that is unset
   };
   [[nodiscard]] virtual Counters counters() const = 0;
 };

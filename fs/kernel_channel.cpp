@@ -47,7 +47,42 @@ bool asks_to_kill_suidgid(std::uint32_t opcode, const char* buffer, std::size_t 
 }  // namespace
 
 struct ChannelCalls {
+  // Numbers of fuse_init_in and fuse_init_out (linux/fuse.h). Older kernels send no more than the first four.
+  static constexpr std::size_t kFlagsAt = 12;
+  static constexpr std::size_t kOfferedFlags2At = 16;
+  static constexpr std::size_t kWantedFlags2At = 32;
+  /// FUSE_DIRECT_IO_ALLOW_MMAP, bit 36 of all flags (linux/fuse.h of protocol 7.39; Debian 12 has an older one).
+  static constexpr std::uint32_t kDirectMmapFlag2 = 1U << 4;
+
   static KernelChannel& channel(void* user_data) noexcept { return static_cast<Mount*>(user_data)->channel; }
+  static std::uint32_t number_at(const char* bytes, std::size_t at) noexcept {
+    std::uint32_t number = 0;
+    std::memcpy(&number, bytes + at, sizeof number);
+    return number;
+  }
+  static void add_bits(char* bytes, std::size_t at, std::uint32_t bits) noexcept {
+    const std::uint32_t number = number_at(bytes, at) | bits;
+    std::memcpy(bytes + at, &number, sizeof number);
+  }
+
+  static void note_offers(KernelChannel& self, const char* init, std::size_t length) noexcept {
+    if (length < kFlagsAt + 4) return;
+    const std::uint32_t flags = number_at(init, kFlagsAt);
+    self.offers_killpriv_ = (flags & FUSE_HANDLE_KILLPRIV_V2) != 0;
+    const bool has_more = (flags & FUSE_INIT_EXT) != 0 && length >= kOfferedFlags2At + 4;
+    self.offers_direct_mmap_ = has_more && (number_at(init, kOfferedFlags2At) & kDirectMmapFlag2) != 0;
+  }
+
+  static void add_wishes(KernelChannel& self, char* reply, std::size_t length) noexcept {
+    if (self.offers_killpriv_ && length >= kFlagsAt + 4) {
+      add_bits(reply, kFlagsAt, FUSE_HANDLE_KILLPRIV_V2);
+      self.killpriv_ = true;
+    }
+    if (self.offers_direct_mmap_ && self.wants_direct_mmap_ && length >= kWantedFlags2At + 4) {
+      add_bits(reply, kFlagsAt, FUSE_INIT_EXT);
+      add_bits(reply, kWantedFlags2At, kDirectMmapFlag2);
+    }
+  }
 
   static ssize_t read(int descriptor, void* buffer, std::size_t size, void* user_data) {
     const ssize_t got = ::read(descriptor, buffer, size);
@@ -58,24 +93,14 @@ struct ChannelCalls {
     const auto length = static_cast<std::size_t>(got);
     raw_request.opcode = header.opcode;
     raw_request.kill_suidgid = asks_to_kill_suidgid(header.opcode, bytes, length);
-    if (header.opcode == FUSE_INIT && length >= sizeof header + 16) {
-      std::uint32_t flags = 0;  // the fourth number of fuse_init_in; older kernels send no more than these four
-      std::memcpy(&flags, bytes + sizeof header + 12, sizeof flags);
-      channel(user_data).offered_ = (flags & FUSE_HANDLE_KILLPRIV_V2) != 0;
-    }
+    if (header.opcode == FUSE_INIT) note_offers(channel(user_data), bytes + sizeof header, length - sizeof header);
     return got;
   }
 
   static ssize_t writev(int descriptor, iovec* pieces, int count, void* user_data) {
-    KernelChannel& self = channel(user_data);
-    // The answer to INIT is a header and fuse_init_out, of which flags is the fourth number.
-    if (raw_request.opcode == FUSE_INIT && count >= 2 && pieces[1].iov_len >= 16 && self.offered_) {
-      char* reply = static_cast<char*>(pieces[1].iov_base);
-      std::uint32_t flags = 0;
-      std::memcpy(&flags, reply + 12, sizeof flags);
-      flags |= FUSE_HANDLE_KILLPRIV_V2;
-      std::memcpy(reply + 12, &flags, sizeof flags);
-      self.killpriv_ = true;
+    // The answer to INIT is a header and fuse_init_out.
+    if (raw_request.opcode == FUSE_INIT && count >= 2) {
+      add_wishes(channel(user_data), static_cast<char*>(pieces[1].iov_base), pieces[1].iov_len);
     }
     return ::writev(descriptor, pieces, count);
   }

@@ -15,8 +15,9 @@ struct RawRequest {
   bool kill_suidgid = false;
 };
 
-/// Stands between libfuse and /dev/fuse: asks the kernel for FUSE_HANDLE_KILLPRIV_V2, which libfuse 3.14 doesn't know, by setting its bit in the INIT reply.
-/// Without it the kernel asks for security.capability before every write(2), which makes 4 KiB writes many times slower.
+/// Stands between libfuse and /dev/fuse: asks the kernel for capabilities that libfuse 3.14 doesn't know, by setting their bits in the INIT reply.
+/// FUSE_HANDLE_KILLPRIV_V2: without it the kernel asks for security.capability before every write(2), which makes 4 KiB writes many times slower.
+/// FUSE_DIRECT_IO_ALLOW_MMAP (Linux 6.6; 6.2 called it FUSE_DIRECT_IO_RELAX): without it no file that is open for direct I/O can be mapped shared.
 /// Lives in the Mount that is the session's user data. Safe from any thread once attached.
 class KernelChannel {
  public:
@@ -27,10 +28,16 @@ class KernelChannel {
   static const RawRequest& current() noexcept;
   /// Whether the kernel offered the capability and was asked for it: then suid, sgid and security.capability are ours to clear.
   [[nodiscard]] bool has_killpriv() const noexcept { return killpriv_.load(std::memory_order_relaxed); }
+  /// Whether files that are open for direct I/O can be mapped if that is asked for. From INIT on.
+  [[nodiscard]] bool offers_direct_mmap() const noexcept { return offers_direct_mmap_; }
+  /// Asks for it. Before INIT is answered.
+  void want_direct_mmap() noexcept { wants_direct_mmap_ = true; }
 
  private:
   friend struct ChannelCalls;
-  std::atomic<bool> offered_ = false;
+  std::atomic<bool> offers_killpriv_ = false;
+  std::atomic<bool> offers_direct_mmap_ = false;
+  std::atomic<bool> wants_direct_mmap_ = false;
   std::atomic<bool> killpriv_ = false;
 };
 

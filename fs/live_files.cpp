@@ -21,16 +21,19 @@ namespace {
 /// Room that a flush may need: what is cut of the data that a file still holds in memory.
 constexpr std::uint64_t kFlushRoomBytes = 256U << 10;
 
+bool wants_to_write(int flags) { return (flags & O_ACCMODE) != O_RDONLY; }
+
 void prepare_info(fuse_file_info& info, bool writeback) {
   info.keep_cache = 1;  // what the kernel holds of a live file is right: nobody else writes it
-  // Under writeback the kernel itself puts appended data at the end, and several handles feed one stream of pages.
-  if (writeback) info.flags &= ~O_APPEND;
+  if (writeback) {
+    info.flags &= ~O_APPEND;  // the kernel itself puts appended data at the end, and several handles feed one stream of pages
+  } else if (wants_to_write(info.flags)) {
+    info.direct_io = 1;
+  }
 }
 
 /// For what was written to a file that is still open when the mount ends: disk work alone, so this is plenty.
 constexpr std::chrono::seconds kLeftOpenPatience{30};
-
-bool wants_to_write(int flags) { return (flags & O_ACCMODE) != O_RDONLY; }
 
 }  // namespace
 
@@ -57,7 +60,7 @@ void LiveBranch::open(Request request, NodeId id, fuse_file_info info) {
       asked.fail(file.error(), what);
       return;
     }
-    prepare_info(info, mount_.options.writeback_cache);
+    prepare_info(info, mount_.collects_writes);
     answer_opened(std::move(asked), info, std::make_shared<LiveHandle>(at.database, *std::move(file), writable));
   });
 }
@@ -82,7 +85,7 @@ void LiveBranch::create(Request request, NodeId parent, const std::string& name,
       asked.fail(file.error(), what);
       return;
     }
-    prepare_info(info, mount_.options.writeback_cache);
+    prepare_info(info, mount_.collects_writes);
     info.fh = mount_.handles.keep(std::make_shared<LiveHandle>(at.database, *std::move(file), wants_to_write(info.flags)));
     if (!asked.created(*entry, info)) {
       mount_.handles.release(info.fh);
@@ -233,9 +236,9 @@ void LiveBranch::allocate(Request request, const std::shared_ptr<LiveHandle>& ha
 
 void LiveBranch::seek(Request request, NodeId id, const std::shared_ptr<LiveHandle>& handle, std::uint64_t offset, int whence) {
   run_slowly(mount_, std::move(request), [this, id, handle, offset, whence](Request asked) {
-    // The kernel asks without writing its dirty pages first, and would be told of holes where its pages hold data. Invalidating makes it
-    // write them, in other threads of ours; no lock that those need is held by the caller of lseek.
-    if (mount_.options.writeback_cache) fuse_lowlevel_notify_inval_inode(mount_.session, id, 0, 0);
+    // The kernel asks without writing its dirty pages (of mapped files, or under writeback) first, and would be told of holes where its pages hold
+    // data. Invalidating makes it write them, in other threads of ours; no lock that those need is held by the caller of lseek.
+    fuse_lowlevel_notify_inval_inode(mount_.session, id, 0, 0);
     const CallContext context = asked.context();
     const auto found = whence == SEEK_DATA ? handle->file->seek_data(offset, context)
                        : whence == SEEK_HOLE ? handle->file->seek_hole(offset, context)

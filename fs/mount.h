@@ -68,6 +68,7 @@ struct Mount {
   std::shared_ptr<ParkingLot> lot;
   LiveBranch live;
   StagingSpace space;
+  std::atomic<bool> collects_writes = false;  ///< the kernel does, and sends them later (options.writeback_cache); from INIT on
   std::atomic<bool> ready = false;  ///< the kernel's INIT was answered
 };
 

@@ -77,7 +77,7 @@ void Commands::define_repository() {
 
   auto* mount = add("mount", "mount the folder", "holdfast mount /mnt/backup");
   mount->add_option("DIR", to_.operands, "mount point")->required()->expected(1);
-  mount->add_option("-o", to_.mount_options, "ro, allow_other, read_timeout=2m, no_writeback, passphrase_file=FILE, config=FILE, fsname=NAME")->delimiter(',')->allow_extra_args(false);
+  mount->add_option("-o", to_.mount_options, "ro, allow_other, read_timeout=2m, writeback, no_writeback, passphrase_file=FILE, config=FILE, fsname=NAME")->delimiter(',')->allow_extra_args(false);
   mount->add_flag("--foreground,-f", to_.foreground, "stay in the foreground");
   auto* umount = add("umount", "unmount, after everything is staged or safe", "holdfast umount --wait safe /mnt/backup");
   umount->add_option("DIR", to_.operands, "mount point")->required()->expected(1);

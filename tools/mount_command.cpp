@@ -287,6 +287,8 @@ Result<MountRequest> parse_mount_options(const std::vector<std::string>& options
       if (request.read_timeout < std::chrono::seconds(1)) return Error(ErrorCode::kInvalidArgument, "read_timeout=" + value + " is too short; at least 1s");
     } else if (name == "no_writeback") {
       request.writeback_cache = false;
+    } else if (name == "writeback") {
+      request.writeback_cache = true;
     } else if (name == "passphrase_file") {
       request.passphrase_file = value;
     } else if (name == "config") {
@@ -297,7 +299,7 @@ Result<MountRequest> parse_mount_options(const std::vector<std::string>& options
                std::find(kIgnored.begin(), kIgnored.end(), name) != kIgnored.end()) {
       continue;
     } else {
-      const std::string near = nearest_word(name, {"allow_other", "no_writeback", "passphrase_file", "config", "fsname", "read_timeout"});
+      const std::string near = nearest_word(name, {"allow_other", "writeback", "no_writeback", "passphrase_file", "config", "fsname", "read_timeout"});
       return Error(ErrorCode::kInvalidArgument,
                    "unknown mount option '" + option + "'" + (near.empty() ? "" : "; did you mean '" + near + "'?"));
     }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 
 #include "tools/cli.h"
 #include "tools/config.h"
@@ -17,7 +18,7 @@ Result<int> run_mount(const Invocation& invocation, const Config& config, const 
 struct MountRequest {
   bool allow_other = false;
   bool read_only = false;
-  bool writeback_cache = true;
+  std::optional<bool> writeback_cache;  ///< as MountOptions has it
   std::string passphrase_file;
   std::string config_file;
   std::string fsname = "holdfast";

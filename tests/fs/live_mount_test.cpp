@@ -2,13 +2,16 @@
 #include <dirent.h>
 #include <linux/fs.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/sysmacros.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 
 #include <filesystem>
 #include <set>
 #include <thread>
+#include <tuple>
 
 #include "tests/fs/mount_fixture.h"
 #include "tests/support/not_tested.h"
@@ -17,9 +20,10 @@
 namespace holdfast::testing {
 namespace {
 
-class LiveMount : public MountTest {
+class LiveMount : public MountTest, public WithWriteback {
  protected:
   void SetUp() override {
+    options.writeback_cache = GetParam();
     MountTest::SetUp();
     if (!mount) return;
     make_database("db");
@@ -32,7 +36,7 @@ class LiveMount : public MountTest {
   }
 };
 
-TEST_F(LiveMount, Folders_OfDatabases_AreMadeButNotRemovedOrRenamed) {
+TEST_P(LiveMount, Folders_OfDatabases_AreMadeButNotRemovedOrRenamed) {
   EXPECT_EQ(error_of([&] { return ::mkdir(path("live/db").c_str(), 0700); }), EEXIST);
   EXPECT_EQ(error_of([&] { return ::mkdir(path("live/bad@name").c_str(), 0700); }), EINVAL);
   EXPECT_EQ(error_of([&] { return ::rmdir(path("live/db").c_str()); }), EPERM);
@@ -45,7 +49,7 @@ TEST_F(LiveMount, Folders_OfDatabases_AreMadeButNotRemovedOrRenamed) {
   EXPECT_EQ(stat_of(path("live/db")).st_mode & 0777U, 0700U);
 }
 
-TEST_F(LiveMount, Files_ReadBackAfterRandomWrites_EvenWithoutTheKernelsCache) {
+TEST_P(LiveMount, Files_ReadBackAfterRandomWrites_EvenWithoutTheKernelsCache) {
   const std::uint64_t seed = 41;
   SCOPED_TRACE("seed 41");
   SeededRandom random(seed);
@@ -71,7 +75,7 @@ TEST_F(LiveMount, Files_ReadBackAfterRandomWrites_EvenWithoutTheKernelsCache) {
   EXPECT_EQ(slurp(at("f")), expected);
 }
 
-TEST_F(LiveMount, Append_FromTwoHandles_LosesNothing) {
+TEST_P(LiveMount, Append_FromTwoHandles_LosesNothing) {
   const int one = ::open(at("log").c_str(), O_WRONLY | O_APPEND | O_CREAT, 0600);
   const int two = ::open(at("log").c_str(), O_WRONLY | O_APPEND);
   for (int i = 0; i < 100; ++i) {
@@ -85,7 +89,7 @@ TEST_F(LiveMount, Append_FromTwoHandles_LosesNothing) {
   EXPECT_EQ(read("live/db/log"), expected);
 }
 
-TEST_F(LiveMount, OpenWithTruncation_Empties) {
+TEST_P(LiveMount, OpenWithTruncation_Empties) {
   write("live/db/f", "something");
   const int file = ::open(at("f").c_str(), O_WRONLY | O_TRUNC);
   EXPECT_EQ(stat_of(at("f")).st_size, 0);
@@ -93,7 +97,7 @@ TEST_F(LiveMount, OpenWithTruncation_Empties) {
   EXPECT_EQ(read("live/db/f"), "");
 }
 
-TEST_F(LiveMount, UnlinkedWhileOpen_StaysReadable_ThenGoes) {
+TEST_P(LiveMount, UnlinkedWhileOpen_StaysReadable_ThenGoes) {
   write("live/db/f", "still here");
   const std::size_t before = repository.tree("db").item_count();
   const int file = ::open(at("f").c_str(), O_RDWR);
@@ -109,7 +113,7 @@ TEST_F(LiveMount, UnlinkedWhileOpen_StaysReadable_ThenGoes) {
   wait_until([&] { return repository.tree("db").item_count() == before - 1; });  // the kernel forgets it in its own time
 }
 
-TEST_F(LiveMount, RenameOver_NoReplace_Exchange) {
+TEST_P(LiveMount, RenameOver_NoReplace_Exchange) {
   write("live/db/a", "A");
   write("live/db/b", "B");
   EXPECT_EQ(error_of([&] { return ::renameat2(AT_FDCWD, at("a").c_str(), AT_FDCWD, at("b").c_str(), RENAME_NOREPLACE); }), EEXIST);
@@ -120,7 +124,7 @@ TEST_F(LiveMount, RenameOver_NoReplace_Exchange) {
   EXPECT_EQ(error_of([&] { return ::access(at("a").c_str(), F_OK); }), ENOENT);
 }
 
-TEST_F(LiveMount, HardLinks_ShareOneInode) {
+TEST_P(LiveMount, HardLinks_ShareOneInode) {
   write("live/db/a", "one");
   ASSERT_EQ(::link(at("a").c_str(), at("b").c_str()), 0);
   EXPECT_EQ(stat_of(at("a")).st_ino, stat_of(at("b")).st_ino);
@@ -131,7 +135,7 @@ TEST_F(LiveMount, HardLinks_ShareOneInode) {
   EXPECT_EQ(stat_of(at("b")).st_nlink, 1U);
 }
 
-TEST_F(LiveMount, Names_OfAnyBytes_AndDeepPaths) {
+TEST_P(LiveMount, Names_OfAnyBytes_AndDeepPaths) {
   std::string odd(255, '\xff');
   odd[0] = '\n';
   odd[1] = '"';
@@ -154,7 +158,7 @@ TEST_F(LiveMount, Names_OfAnyBytes_AndDeepPaths) {
   ::close(directory);
 }
 
-TEST_F(LiveMount, SharedMapping_IsWritten) {
+TEST_P(LiveMount, SharedMapping_IsWritten) {
   write("live/db/m", std::string(8192, 'a'));
   const int file = ::open(at("m").c_str(), O_RDWR);
   auto* memory = static_cast<char*>(::mmap(nullptr, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0));
@@ -170,7 +174,7 @@ TEST_F(LiveMount, SharedMapping_IsWritten) {
   EXPECT_EQ(content[100], 'Y');
 }
 
-TEST_F(LiveMount, HolesArePunched_AndFound) {
+TEST_P(LiveMount, HolesArePunched_AndFound) {
   const int file = ::open(at("sparse").c_str(), O_RDWR | O_CREAT, 0600);
   ASSERT_EQ(::pwrite(file, "end", 3, 1 << 20), 3);
   // Nothing has been flushed: what the kernel still holds must be seen all the same.
@@ -194,7 +198,7 @@ TEST_F(LiveMount, HolesArePunched_AndFound) {
   ::close(again);
 }
 
-TEST_F(LiveMount, Attributes_AreKept) {
+TEST_P(LiveMount, Attributes_AreKept) {
   write("live/db/f", "x");
   ASSERT_EQ(::chmod(at("f").c_str(), 0751), 0);
   ASSERT_EQ(::chown(at("f").c_str(), 12, 34), 0);
@@ -210,7 +214,7 @@ TEST_F(LiveMount, Attributes_AreKept) {
   EXPECT_EQ(status.st_atim.tv_nsec, 123'456'789);
 }
 
-TEST_F(LiveMount, SpecialFiles_AndLinks) {
+TEST_P(LiveMount, SpecialFiles_AndLinks) {
   ASSERT_EQ(::mkfifo(at("pipe").c_str(), 0640), 0);
   EXPECT_TRUE(S_ISFIFO(stat_of(at("pipe")).st_mode));
   ASSERT_EQ(::mknod(at("null").c_str(), S_IFCHR | 0600, makedev(1, 3)), 0);
@@ -219,7 +223,7 @@ TEST_F(LiveMount, SpecialFiles_AndLinks) {
   EXPECT_EQ(std::filesystem::read_symlink(at("link")).string(), "no/such/target");
 }
 
-TEST_F(LiveMount, Xattrs_SetReplaceListRemove) {
+TEST_P(LiveMount, Xattrs_SetReplaceListRemove) {
   write("live/db/f", "x");
   const char* file = nullptr;
   const std::string name = at("f");
@@ -246,7 +250,7 @@ TEST_F(LiveMount, Xattrs_SetReplaceListRemove) {
   EXPECT_EQ(error_of([&] { return ::removexattr(file, "user.a"); }), ENODATA);
 }
 
-TEST_F(LiveMount, SgidDirectory_HandsItsGroupDown) {
+TEST_P(LiveMount, SgidDirectory_HandsItsGroupDown) {
   ASSERT_EQ(::mkdir(at("shared").c_str(), 0770), 0);
   ASSERT_EQ(::chown(at("shared").c_str(), 0, 77), 0);
   ASSERT_EQ(::chmod(at("shared").c_str(), 02770), 0);
@@ -257,7 +261,7 @@ TEST_F(LiveMount, SgidDirectory_HandsItsGroupDown) {
   EXPECT_TRUE((stat_of(at("shared/sub")).st_mode & S_ISGID) != 0);
 }
 
-TEST_F(LiveMount, SmallWrites_DoNotAskForCapabilities) {
+TEST_P(LiveMount, SmallWrites_DoNotAskForCapabilities) {
   if (!mount->counters().killpriv) HOLDFAST_NOT_TESTED << "this kernel does not offer FUSE_HANDLE_KILLPRIV_V2";
   const int file = ::open(at("f").c_str(), O_WRONLY | O_CREAT, 0600);
   const std::uint64_t before = repository.tree("db").xattr_reads();
@@ -267,7 +271,7 @@ TEST_F(LiveMount, SmallWrites_DoNotAskForCapabilities) {
   EXPECT_LE(repository.tree("db").xattr_reads() - before, 1U);
 }
 
-TEST_F(LiveMount, Write_TakesCapabilitiesAway_AndSuidFromUnprivileged) {
+TEST_P(LiveMount, Write_TakesCapabilitiesAway_AndSuidFromUnprivileged) {
   write("live/db/tool", "x");
   // VFS_CAP_REVISION_2 with CAP_NET_RAW permitted (linux/capability.h).
   const unsigned char capability[20] = {0, 0, 0, 2, 0, 32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
@@ -276,14 +280,14 @@ TEST_F(LiveMount, Write_TakesCapabilitiesAway_AndSuidFromUnprivileged) {
   EXPECT_EQ(error_of([&] { return static_cast<int>(::getxattr(at("tool").c_str(), "security.capability", nullptr, 0)); }), ENODATA);
 }
 
-TEST_F(LiveMount, Chown_TakesSuidAway) {
+TEST_P(LiveMount, Chown_TakesSuidAway) {
   write("live/db/tool", "x");
   ASSERT_EQ(::chmod(at("tool").c_str(), 06755), 0);
   ASSERT_EQ(::chown(at("tool").c_str(), 5, 5), 0);
   EXPECT_EQ(stat_of(at("tool")).st_mode & 07777U, 0755U);
 }
 
-TEST_F(LiveMount, ParallelWriters_DoNotMixTheirFiles) {
+TEST_P(LiveMount, ParallelWriters_DoNotMixTheirFiles) {
   constexpr int kWriters = 16;
   std::vector<std::jthread> writers;
   for (int i = 0; i < kWriters; ++i) {
@@ -296,6 +300,24 @@ TEST_F(LiveMount, ParallelWriters_DoNotMixTheirFiles) {
   }
 }
 
+TEST_P(LiveMount, WhatTheKernelMovesItself_IsWritten) {
+  const std::string text(70'000, 's');
+  write("live/db/from", text);
+  const int from = ::open(at("from").c_str(), O_RDONLY);
+  const int sent = ::open(at("sent").c_str(), O_WRONLY | O_CREAT, 0600);
+  EXPECT_EQ(::sendfile(sent, from, nullptr, text.size()), static_cast<ssize_t>(text.size()));
+  ::close(sent);
+  ::close(from);
+  EXPECT_EQ(read("live/db/sent"), text);
+  int pipe[2];
+  ASSERT_EQ(::pipe(pipe), 0);
+  ASSERT_EQ(::write(pipe[1], "through a pipe", 14), 14);
+  const int spliced = ::open(at("spliced").c_str(), O_WRONLY | O_CREAT, 0600);
+  EXPECT_EQ(::splice(pipe[0], nullptr, spliced, nullptr, 14, 0), 14);
+  for (const int descriptor : {spliced, pipe[0], pipe[1]}) ::close(descriptor);
+  EXPECT_EQ(read("live/db/spliced"), "through a pipe");
+}
+
 class OpenMount : public LiveMount {
  protected:
   void SetUp() override {
@@ -304,7 +326,7 @@ class OpenMount : public LiveMount {
   }
 };
 
-TEST_F(OpenMount, OtherUsers_HaveTheRightsThatModesGive) {
+TEST_P(OpenMount, OtherUsers_HaveTheRightsThatModesGive) {
   ASSERT_EQ(::chmod(path("live/db").c_str(), 0777), 0);
   write("live/db/private", "x");
   ASSERT_EQ(::chmod(at("private").c_str(), 0600), 0);
@@ -325,6 +347,72 @@ TEST_F(OpenMount, OtherUsers_HaveTheRightsThatModesGive) {
   EXPECT_EQ(describe_child(status), "exit code 0");
   EXPECT_EQ(stat_of(at("own")).st_uid, 65534U);
   EXPECT_EQ(read("live/db/suid"), "yy");
+}
+
+INSTANTIATE_TEST_SUITE_P(Writes, LiveMount, WithWriteback::both(), WithWriteback::name);
+INSTANTIATE_TEST_SUITE_P(Writes, OpenMount, WithWriteback::both(), WithWriteback::name);
+
+/// Each write(2) comes to the tree before it is answered.
+class DirectMount : public MountTest {
+ protected:
+  void SetUp() override {
+    options.writeback_cache = false;
+    MountTest::SetUp();
+    if (mount) make_database("db");
+  }
+  [[nodiscard]] std::string at(const std::string& name) const { return path("live/db/" + name); }
+};
+
+TEST_F(DirectMount, WhatIsWritten_IsThereForOtherHandlesAndForTheTimes) {
+  write("live/db/f", std::string(100'000, 'a'));
+  const int reader = ::open(at("f").c_str(), O_RDONLY);
+  std::string seen(100'000, ' ');
+  ASSERT_EQ(::pread(reader, seen.data(), seen.size(), 0), 100'000);  // the kernel keeps these pages
+  struct stat before{};
+  ASSERT_EQ(::fstat(reader, &before), 0);
+  const int writer = ::open(at("f").c_str(), O_RDWR);
+  ASSERT_EQ(::pwrite(writer, "bbb", 3, 50'000), 3);
+  ASSERT_EQ(::pread(reader, seen.data(), 5, 49'999), 5);
+  EXPECT_EQ(seen.substr(0, 5), "abbba");
+  ASSERT_EQ(::pread(writer, seen.data(), 5, 49'999), 5);
+  EXPECT_EQ(seen.substr(0, 5), "abbba");
+  struct stat after{};
+  ASSERT_EQ(::fstat(reader, &after), 0);
+  EXPECT_GT(std::tie(after.st_mtim.tv_sec, after.st_mtim.tv_nsec), std::tie(before.st_mtim.tv_sec, before.st_mtim.tv_nsec));
+  ASSERT_EQ(::pwrite(writer, "c", 1, 200'000), 1);
+  ASSERT_EQ(::fstat(reader, &after), 0);
+  EXPECT_EQ(after.st_size, 200'001);
+  ::close(reader);
+  ::close(writer);
+}
+
+TEST_F(DirectMount, NoRoom_IsEnospcAtTheWriteItself) {
+  const int file = ::open(at("f").c_str(), O_WRONLY | O_CREAT, 0600);
+  ASSERT_EQ(::write(file, "kept", 4), 4);
+  repository.room().fill();
+  std::jthread deadline([&] {
+    wait_until([&] { return mount->counters().parked >= 1; });
+    repository.room().relieve(Error(ErrorCode::kNoSpace, "staging stayed full"));
+  });
+  EXPECT_EQ(error_of([&] { return static_cast<int>(::write(file, "lost", 4)); }), ENOSPC);
+  deadline.join();
+  repository.room().relieve(ok_status());
+  ASSERT_EQ(::write(file, " on", 3), 3);
+  EXPECT_EQ(::close(file), 0);
+  EXPECT_EQ(read("live/db/f"), "kept on");
+}
+
+TEST_F(DirectMount, Unset_IsDirectWhereTheKernelCanMapSuchFiles) {
+  ASSERT_TRUE(mount->stop(false));
+  mount.reset();
+  options.writeback_cache.reset();
+  start();
+  utsname kernel{};
+  ASSERT_EQ(::uname(&kernel), 0);
+  unsigned major = 0;
+  unsigned minor = 0;
+  ASSERT_EQ(std::sscanf(kernel.release, "%u.%u", &major, &minor), 2);
+  EXPECT_EQ(mount->counters().collects_writes, std::pair(major, minor) < std::pair(6U, 6U));
 }
 
 }  // namespace

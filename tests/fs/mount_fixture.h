@@ -22,6 +22,12 @@
 
 namespace holdfast::testing {
 
+/// Of tests that hold with the kernel's writeback cache (MountOptions::writeback_cache) and without.
+struct WithWriteback : ::testing::WithParamInterface<bool> {
+  static auto both() { return ::testing::Bool(); }
+  static std::string name(const ::testing::TestParamInfo<bool>& info) { return info.param ? "Collected" : "Direct"; }
+};
+
 /// A real mount, through /dev/fuse, of a repository in memory. Skips loudly where there is no /dev/fuse.
 class MountTest : public ::testing::Test {
  protected:

@@ -13,9 +13,10 @@
 namespace holdfast::testing {
 namespace {
 
-class StallMount : public MountTest {
+class StallMount : public MountTest, public WithWriteback {
  protected:
   void SetUp() override {
+    options.writeback_cache = GetParam();
     options.read_timeout = read_timeout;
     MountTest::SetUp();
     if (mount) make_database("db");
@@ -28,7 +29,7 @@ class StallMount : public MountTest {
   std::chrono::seconds read_timeout{120};
 };
 
-TEST_F(StallMount, SixtyFourStalledWriters_StopNobodyElse) {
+TEST_P(StallMount, SixtyFourStalledWriters_StopNobodyElse) {
   write("live/db/other", "readable");
   repository.room().fill();
   constexpr int kWriters = 64;
@@ -58,7 +59,7 @@ TEST_F(StallMount, SixtyFourStalledWriters_StopNobodyElse) {
   }
 }
 
-TEST_F(StallMount, End_WithStalledWriters_AnswersThem) {
+TEST_P(StallMount, End_WithStalledWriters_AnswersThem) {
   repository.room().fill();
   std::vector<std::jthread> writers;
   for (int i = 0; i < 8; ++i) {
@@ -77,7 +78,7 @@ TEST_F(StallMount, End_WithStalledWriters_AnswersThem) {
 }
 
 /// A seal that has begun is brought to its end, whatever became of who asked for it.
-TEST_F(StallMount, EndWhileMkdirSeals_KeepsTheSnapshotWhole) {
+TEST_P(StallMount, EndWhileMkdirSeals_KeepsTheSnapshotWhole) {
   write("live/db/f", "sealed");
   repository.hold_seals(true);
   int outcome = 0;
@@ -102,7 +103,9 @@ TEST_F(StallMount, EndWhileMkdirSeals_KeepsTheSnapshotWhole) {
   EXPECT_EQ(read("live/db/f"), "sealed");
 }
 
-TEST_F(StallMount, NoRoomUntilTheDeadline_IsEnospcAtClose_AndGoesOnAfterwards) {
+class CollectingMount : public StallMount {};
+
+TEST_P(CollectingMount, NoRoomUntilTheDeadline_IsEnospcAtClose_AndGoesOnAfterwards) {
   const int file = ::open(at("f").c_str(), O_WRONLY | O_CREAT, 0600);
   repository.room().fill();
   ASSERT_EQ(::write(file, "data", 4), 4);
@@ -119,7 +122,7 @@ TEST_F(StallMount, NoRoomUntilTheDeadline_IsEnospcAtClose_AndGoesOnAfterwards) {
   EXPECT_EQ(read("live/db/f"), "data");
 }
 
-TEST_F(StallMount, StalledRead_EndsWithSigkill) {
+TEST_P(StallMount, StalledRead_EndsWithSigkill) {
   const std::string file = seal_big_file();
   repository.stalling().stall(true);
   const pid_t child = ::fork();
@@ -139,7 +142,7 @@ TEST_F(StallMount, StalledRead_EndsWithSigkill) {
 }
 
 /// Programs don't expect EINTR from a file: a timer's signal must not end a read, and a kill after it must.
-TEST_F(StallMount, HarmlessSignal_DoesNotEndARead_AKillAfterItDoes) {
+TEST_P(StallMount, HarmlessSignal_DoesNotEndARead_AKillAfterItDoes) {
   const std::string file = seal_big_file();
   repository.stalling().stall(true);
   const pid_t child = ::fork();
@@ -159,7 +162,7 @@ TEST_F(StallMount, HarmlessSignal_DoesNotEndARead_AKillAfterItDoes) {
   EXPECT_EQ(describe_child(status), "exit code 0");
 }
 
-TEST_F(StallMount, ManyStalledReads_StopNobodyElse) {
+TEST_P(StallMount, ManyStalledReads_StopNobodyElse) {
   const std::string file = seal_big_file();
   write("live/db/other", "readable");
   repository.stalling().stall(true);
@@ -179,7 +182,7 @@ TEST_F(StallMount, ManyStalledReads_StopNobodyElse) {
   repository.stalling().stall(false);
 }
 
-TEST_F(StallMount, SealsThatTakeLong_DontHoldBackWritesThatHaveRoomAgain) {
+TEST_P(StallMount, SealsThatTakeLong_DontHoldBackWritesThatHaveRoomAgain) {
   constexpr std::size_t kSeals = 8;
   for (std::size_t i = 0; i < kSeals; ++i) {
     make_database("sealed" + std::to_string(i));
@@ -203,7 +206,7 @@ TEST_F(StallMount, SealsThatTakeLong_DontHoldBackWritesThatHaveRoomAgain) {
 }
 
 /// More often than there are places for requests that may wait.
-TEST_F(StallMount, RequestsThatThrow_AreEio_AndKeepNoPlace) {
+TEST_P(StallMount, RequestsThatThrow_AreEio_AndKeepNoPlace) {
   for (std::size_t i = 0; i <= fs::kSlowRunningMax; ++i) {
     const std::string name = std::string(FakeLiveTree::kNameThatThrows) + std::to_string(i);
     ASSERT_EQ(error_of([&] { return ::access(at(name).c_str(), F_OK); }), EIO) << i;
@@ -217,7 +220,7 @@ class ShortTimeout : public StallMount {
   ShortTimeout() { read_timeout = std::chrono::seconds(1); }
 };
 
-TEST_F(ShortTimeout, ReadThatNoNetworkAnswers_IsEio) {
+TEST_P(ShortTimeout, ReadThatNoNetworkAnswers_IsEio) {
   const std::string file = seal_big_file();
   repository.stalling().stall(true);
   const int descriptor = ::open(file.c_str(), O_RDONLY);
@@ -225,6 +228,10 @@ TEST_F(ShortTimeout, ReadThatNoNetworkAnswers_IsEio) {
   EXPECT_EQ(error_of([&] { return static_cast<int>(::pread(descriptor, &byte, 1, 0)); }), EIO);
   ::close(descriptor);
 }
+
+INSTANTIATE_TEST_SUITE_P(Writes, StallMount, WithWriteback::both(), WithWriteback::name);
+INSTANTIATE_TEST_SUITE_P(Writes, CollectingMount, ::testing::Values(true), WithWriteback::name);
+INSTANTIATE_TEST_SUITE_P(Writes, ShortTimeout, WithWriteback::both(), WithWriteback::name);
 
 }  // namespace
 }  // namespace holdfast::testing

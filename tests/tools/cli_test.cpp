@@ -81,6 +81,9 @@ TEST(MountOptions, OptionsOfMount8_AreUnderstood_OthersAreRefused) {
   EXPECT_TRUE(request->allow_other);
   EXPECT_TRUE(request->read_only);
   EXPECT_EQ(request->read_timeout, std::chrono::minutes(5));
+  EXPECT_FALSE(request->writeback_cache.has_value());
+  EXPECT_EQ(parse_mount_options({"writeback"})->writeback_cache, true);
+  EXPECT_EQ(parse_mount_options({"no_writeback"})->writeback_cache, false);
   EXPECT_FALSE(parse_mount_options({"read_timeout=0"}));
   EXPECT_EQ(parse_mount_options({"rmdir=forget"}).error().code(), ErrorCode::kUnsupported);
   const auto wrong = parse_mount_options({"alow_other"});

@@ -28,7 +28,8 @@ struct MountOptions {
   std::uint32_t uid = 0;         ///< owner of the folders that belong to nobody else: who mounts
   std::uint32_t gid = 0;
   std::chrono::seconds read_timeout{120};
-  std::uint64_t parked_bytes_max = 96ULL << 20;  ///< data of writes that wait for staging; the kernel sends at most 64 MiB by itself
+  /// Data of writes that wait for staging; what finds no place gets ENOSPC at once. A thread that writes has at most 1 MiB here, the kernel's writeback cache 64 MiB.
+  std::uint64_t parked_bytes_max = 192ULL << 20;
   /// What /.holdfast/status.json shows: the document of `holdfast status --json`, which the program knows. Must be
   /// given.
   std::function<std::string()> status_json;

@@ -113,7 +113,7 @@ struct PlaceRig : StageRig {
   }
   /// Until nothing is staged any more: the drop comes a moment after the last copy.
   void wait_empty() {
-    while (!stage->closed_packs().empty()) std::this_thread::yield();
+    while (!stage->closed_packs().empty()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
 
   FakeClock clock;
@@ -183,7 +183,7 @@ TEST(Placer, NetworkThatIsDown_StopsNeitherTheOthersNorTheQuorum) {
   std::stop_source stop;
   stop.request_stop();
   called_off.stop = stop.get_token();
-  while (rig.placer->pending().empty() || rig.placer->pending()[0].failures == 0) std::this_thread::yield();
+  while (rig.placer->pending().empty() || rig.placer->pending()[0].failures == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   const auto pending = rig.placer->pending();
   ASSERT_THAT(pending, SizeIs(1));
   EXPECT_EQ(pending[0].network, "b");
@@ -216,7 +216,7 @@ TEST(Placer, AnswerOfANetworkThatForgetsAtOnce_DoesNotCount) {
   rig.faulty["a"]->always(StoreVerb::kRead, {Kind::kErrorInstead, ErrorCode::kNotFound});
   const StagedPack pack = rig.add_pack();
   rig.placer->start();
-  while (rig.placer->pending().empty() || rig.placer->pending()[0].failures == 0) std::this_thread::yield();
+  while (rig.placer->pending().empty() || rig.placer->pending()[0].failures == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   EXPECT_THAT(rig.catalog.copies(pack.id), IsEmpty());
   EXPECT_THAT(rig.stage->closed_packs(), SizeIs(1));
 }
@@ -227,7 +227,7 @@ TEST(Placer, CrashBetweenPutAndRecord_DoesNotPayTwice) {
   rig.catalog.fail_next = 1;
   const StagedPack pack = rig.add_pack();
   rig.placer->start();
-  while (rig.placer->pending().empty() || rig.placer->pending()[0].failures == 0) std::this_thread::yield();
+  while (rig.placer->pending().empty() || rig.placer->pending()[0].failures == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   rig.placer.reset();
   ASSERT_TRUE(rig.commit());
   ASSERT_TRUE(rig.restart(false));
@@ -245,7 +245,7 @@ TEST(Placer, Restart_GoesOnWithWhatIsNotPlaced) {
   rig.faulty["b"]->always({Kind::kErrorInstead, ErrorCode::kUnavailable});
   const StagedPack pack = rig.add_pack();
   rig.placer->start();
-  while (rig.catalog.copies(pack.id).empty()) std::this_thread::yield();
+  while (rig.catalog.copies(pack.id).empty()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   rig.placer.reset();
   ASSERT_TRUE(rig.commit());
   ASSERT_TRUE(rig.restart(true));
@@ -265,7 +265,7 @@ TEST(Placer, DamagedStagedFile_IsNotSpreadToNetworks) {
   content[200] ^= 1;
   testing::write_file(pack.path, content);
   rig.placer->start();
-  while (rig.placer->pending().empty() || rig.placer->pending()[0].failures == 0) std::this_thread::yield();
+  while (rig.placer->pending().empty() || rig.placer->pending()[0].failures == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   EXPECT_THAT(rig.placer->pending()[0].last_error, HasSubstr("damaged in staging"));
   EXPECT_EQ(rig.faulty["a"]->calls(StoreVerb::kPut), 0);
 }
@@ -279,7 +279,7 @@ TEST(Placer, FullStaging_DropsWhatTheQuorumHoldsAndFillsTheRestLater) {
   std::vector<StagedPack> packs;
   for (int i = 0; i < 6; ++i) packs.push_back(rig.add_pack());  // each about 5,700 bytes; the soft limit is 30,625
   ASSERT_TRUE(rig.placer->wait_placed(rig.stage->last_number(), {}, {}));
-  while (rig.stage->staged_bytes() > rig.stage->usage().soft_limit_bytes) std::this_thread::yield();
+  while (rig.stage->staged_bytes() > rig.stage->usage().soft_limit_bytes) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   EXPECT_FALSE(rig.stage->closed_packs().empty());  // only what was too much went
   rig.placer.reset();
   ASSERT_TRUE(rig.commit());

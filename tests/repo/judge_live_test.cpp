@@ -123,7 +123,7 @@ TEST_F(JudgeLive, ContentThatCannotBeRead_IsUncheckedAndSaysWhy) {
   ASSERT_TRUE(live().seal(nullptr, kContext).has_value());
   const auto settled = machine_.repository().settle(true, testing::patient());
   ASSERT_TRUE(settled.has_value()) << settled.error().message();
-  while (!std::filesystem::is_empty(machine_.state() + "/packs")) std::this_thread::yield();
+  while (!std::filesystem::is_empty(machine_.state() + "/packs")) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   machine_.close();
   network_->always(Fault{});
   machine_.open();

@@ -56,7 +56,7 @@ TEST(Recover, FromOneNetworkAndTheSheet_ReadsAllAndGoesOn) {
   EXPECT_EQ(read_file(repository, backup.second_id, "b.sql").value(), backup.second);
   // The live tree starts from the newest snapshot, and what is stored already is not stored again.
   EXPECT_EQ(read_live(repository, "orders", "b.sql").value(), backup.second);
-  while (std::filesystem::exists(machine.state() + "/reindex")) std::this_thread::yield();
+  while (std::filesystem::exists(machine.state() + "/reindex")) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   machine.close();
   machine.open();
   ASSERT_EQ(machine.repository().database_names(), std::vector<std::string>{"orders"});
@@ -109,7 +109,7 @@ TEST(Rebuild, NetworkThatAnswersLater_GivesTheIndexInTheSameRun) {
   const auto slow = std::make_shared<FaultyStore>(testing::memory_network("alpha", "dc1"), system_clock(), 5);
   Machine machine(std::make_shared<NetworkSet>(std::vector<std::shared_ptr<ObjectStore>>{slow}));
   const auto backup = back_up(machine);
-  while (!std::filesystem::is_empty(machine.state() + "/packs")) std::this_thread::yield();
+  while (!std::filesystem::is_empty(machine.state() + "/packs")) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   machine.close();
   // The fixture's index is gone with the process, what could be read of packs on this machine too, and the network
   // doesn't answer for a while.
@@ -118,7 +118,7 @@ TEST(Rebuild, NetworkThatAnswersLater_GivesTheIndexInTheSameRun) {
   const int before = slow->faults(StoreVerb::kRead);
   machine.open();
   const auto limit = testing::patient();
-  while (slow->faults(StoreVerb::kRead) - before < 10 && check_context(limit, system_clock(), "waiting").has_value()) std::this_thread::yield();
+  while (slow->faults(StoreVerb::kRead) - before < 10 && check_context(limit, system_clock(), "waiting").has_value()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   EXPECT_GE(slow->faults(StoreVerb::kRead) - before, 10);  // it is asked again and again
   slow->clear();
   const auto read = read_file(machine.repository(), backup.first_id, "a.sql");
@@ -228,7 +228,7 @@ TEST(Connect, TwoWriters_SeeEachOthersSnapshots) {
   // The first machine sees it when it is opened next.
   first.close();
   first.open();
-  while (first.repository().snapshots("invoices").empty()) std::this_thread::yield();
+  while (first.repository().snapshots("invoices").empty()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   const auto read = read_file(first.repository(), id, "c");
   ASSERT_TRUE(read.has_value()) << read.error().message();
   EXPECT_EQ(*read, content);
@@ -303,7 +303,7 @@ TEST(Connect, TwoWritersOfOneSlot_TheLaterOneMovesAndNothingIsLost) {
   second.close();
   third.close();
   first.open();
-  while (first.repository().snapshots("second").empty() || first.repository().snapshots("third").empty()) std::this_thread::yield();
+  while (first.repository().snapshots("second").empty() || first.repository().snapshots("third").empty()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   EXPECT_EQ(first.repository().snapshots("orders").size(), 2U);
 }
 
@@ -328,7 +328,7 @@ TEST(Incarnation, RolledBackStateFolder_KeepsWhatThePublishedLogSays) {
   machine.forget_view();
   machine.open();
   EXPECT_TRUE(machine.repository().settle(true, testing::patient()).has_value());
-  while (machine.repository().snapshots("orders").empty()) std::this_thread::yield();
+  while (machine.repository().snapshots("orders").empty()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   EXPECT_EQ(machine.repository().snapshots("orders").front().id, lost);
   const auto fresh = seal(machine.repository(), "orders").snapshot.id;
   ASSERT_TRUE(machine.repository().settle(true, testing::patient()).has_value());
@@ -373,7 +373,7 @@ TEST(Incarnation, RolledBackBehindANetworkThatLags_LosesNothingOfTheOther) {
   std::filesystem::copy(machine.state(), copy, std::filesystem::copy_options::recursive);
   machine.open();
   back_up_again();
-  while (size_on(*alpha) != size_on(*beta)) std::this_thread::yield();
+  while (size_on(*alpha) != size_on(*beta)) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   alpha->always(StoreVerb::kPublishHead, {});
   back_up_again();
   machine.close();
@@ -386,7 +386,7 @@ TEST(Incarnation, RolledBackBehindANetworkThatLags_LosesNothingOfTheOther) {
   beta->always(StoreVerb::kResolveHead, {});
   const auto before = own_head(*alpha, sheet.repository)->log.incarnation;
   machine.open();
-  while (own_head(*alpha, sheet.repository)->log.incarnation == before) std::this_thread::yield();
+  while (own_head(*alpha, sheet.repository)->log.incarnation == before) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   beta->clear();
   while (own_head(*plain->find("beta"), sheet.repository)->log.incarnation == before) ASSERT_TRUE(machine.repository().settle(true, testing::patient()).has_value());
   machine.close();

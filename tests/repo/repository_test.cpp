@@ -258,7 +258,7 @@ TEST(Repository, LostIndex_IsRebuiltAndDeduplicatesAgain) {
   machine.close();
   Repository& repository = machine.open();
   EXPECT_EQ(read_file(repository, id, "a").value(), content);
-  while (std::filesystem::exists(machine.state() + "/reindex")) std::this_thread::yield();
+  while (std::filesystem::exists(machine.state() + "/reindex")) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   write_file(repository, "orders", "b", content);
   EXPECT_LT(seal(repository, "orders").bytes_stored_new, content.size() / 10);
 }

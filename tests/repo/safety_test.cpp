@@ -186,7 +186,7 @@ TEST(Safety, WaitFor_WaitsForANetworkThatTakesNoHead) {
   const auto id = world.fill("orders");
   auto waited = std::async(std::launch::async,
                            [&] { return world.repository->wait_for({id}, DurabilityState::kSafe, patient()); });
-  while (world.alpha->faults(StoreVerb::kPublishHead) < before + 4) std::this_thread::yield();
+  while (world.alpha->faults(StoreVerb::kPublishHead) < before + 4) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   world.alpha->clear();
   const auto outcome = waited.get();
   EXPECT_TRUE(outcome.has_value()) << outcome.error().message();
@@ -210,7 +210,7 @@ TEST(Safety, Awaited_SaysWhichNetworkLacksWhatAndWhy) {
     return awaited.size() == 1 && awaited[0].network == "alpha" && awaited[0].packs == 1 && awaited[0].catalog;
   };
   while (!fails_alone()) {
-    std::this_thread::yield();
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
     awaited = world.repository->awaited();
   }
   EXPECT_GT(awaited[0].bytes, 100'000U);

@@ -42,8 +42,13 @@ IMB_MGR* thread_manager() {
   return manager.get();
 }
 
-/// With fewer segments than this too many lanes stay empty: one of SHA instructions has OpenSSL's speed, one of vectors a fifth of it.
-std::size_t segments_worth_lanes() { return has(*thread_manager(), IMB_FEATURE_SHANI) ? 2 : 8; }
+/// With fewer segments than this too many lanes stay empty: one of SHA instructions has OpenSSL's speed, one of vectors a fifth of it. None are enough in a thread
+/// that got no memory for a manager.
+std::size_t segments_worth_lanes() {
+  const IMB_MGR* manager = thread_manager();
+  if (manager == nullptr) return SIZE_MAX;
+  return has(*manager, IMB_FEATURE_SHANI) ? 2 : 8;
+}
 
 void finish_job(const IMB_JOB* job) { HOLDFAST_CHECK(job->status == IMB_STATUS_COMPLETED); }
 

@@ -133,8 +133,8 @@ Result<SnapshotView> RepositoryImpl::open_snapshot(const SnapshotId& id, const C
 Result<SnapshotLocations> RepositoryImpl::locations(const SnapshotId& id, const CallContext& context) {
   HOLDFAST_ASSIGN(const SnapshotView snapshot, open_snapshot(id, context));
   // Who only asks doesn't wait for the rest of a catalog that is being recovered.
+  ChunkSource& source = recovery().is_under_way ? *source_ : *rebuilding_source_;
   const Status whole = catalog_is_whole();
-  ChunkSource& source = whole ? *rebuilding_source_ : *source_;
   auto found = find_locations(snapshot, {*stage_, *stores_.index, source, *rebuilder_, *options_.clock}, context);
   if (found && !whole && !found->problems.empty()) found->problems.insert(found->problems.begin(), whole.error().message());
   return found;

@@ -17,7 +17,7 @@ struct RawRequest {
 
 /// Stands between libfuse and /dev/fuse: asks the kernel for capabilities that libfuse 3.14 doesn't know, by setting their bits in the INIT reply.
 /// FUSE_HANDLE_KILLPRIV_V2: without it the kernel asks for security.capability before every write(2), which makes 4 KiB writes many times slower.
-/// FUSE_DIRECT_IO_ALLOW_MMAP (Linux 6.6; 6.2 called it FUSE_DIRECT_IO_RELAX): without it no file that is open for direct I/O can be mapped shared.
+/// FUSE_DIRECT_IO_ALLOW_MMAP (Linux 6.6): without it no file that is open for direct I/O can be mapped shared.
 /// Lives in the Mount that is the session's user data. Safe from any thread once attached.
 class KernelChannel {
  public:

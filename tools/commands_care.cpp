@@ -218,9 +218,10 @@ Result<int> run_umount(Session& session) {
   if (session.invocation.wait_for == "safe") {
     Result<int> waited =
         wait_until_safe(session, [&](const CallContext& context) { return session.repository.make_safe(context); });
-    if (!waited)
+    if (!waited) {
       return std::move(waited).error().with_context(
           "not unmounted (without --wait safe, what is not there yet is kept on this machine)");
+    }
     code = *waited;
   } else {
     HOLDFAST_ASSIGN(const CallContext context, session.context_with_timeout());

@@ -40,6 +40,14 @@ void move_out(Machine& machine) {
   machine.close();
 }
 
+/// Its older packs stay on this machine: the other database's chunks may be in them, and that one names no other network.
+void move_out_beside_another(Machine& machine) {
+  ASSERT_TRUE(machine.open().create_database("orders", on({"local"}), 0, 0).has_value());
+  ASSERT_TRUE(machine.repository().create_database("private", on({"local"}), 0, 0).has_value());
+  machine.close();
+  move_out(machine);
+}
+
 TEST(Safety, NetworksOfADatabaseChanged_IsSafeOnceItsOlderPacksAreThereToo) {
   Machine machine(here_and_elsewhere());
   machine.init();
@@ -63,11 +71,7 @@ TEST(Safety, NetworksOfADatabaseChanged_IsSafeOnceItsOlderPacksAreThereToo) {
 TEST(Safety, OlderPacksThatMayNotMove_AreNeverCalledSafe) {
   Machine machine(here_and_elsewhere());
   machine.init();
-  // The other database's chunks may be in the same packs, and it names no other network.
-  ASSERT_TRUE(machine.open().create_database("orders", on({"local"}), 0, 0).has_value());
-  ASSERT_TRUE(machine.repository().create_database("private", on({"local"}), 0, 0).has_value());
-  machine.close();
-  move_out(machine);
+  move_out_beside_another(machine);
   Repository& repository = machine.open();
   write_file(repository, "orders", "new", SeededRandom(2).bytes(1000));
   const auto id = seal(repository, "orders").snapshot.id;
@@ -157,11 +161,7 @@ TEST(Safety, MakeSafe_WhereADatabaseCanNeverBe_FailsAtOnceAndNamesIt) {
 TEST(Safety, MakeSafe_SaysSoWhereASnapshotIsStillNot) {
   Machine machine(here_and_elsewhere());
   machine.init();
-  // Its older packs stay on this machine, since the other database names no other network.
-  ASSERT_TRUE(machine.open().create_database("orders", on({"local"}), 0, 0).has_value());
-  ASSERT_TRUE(machine.repository().create_database("private", on({"local"}), 0, 0).has_value());
-  machine.close();
-  move_out(machine);
+  move_out_beside_another(machine);
   const auto made = machine.open().make_safe(patient());
   ASSERT_FALSE(made.has_value());
   EXPECT_EQ(made.error().code(), ErrorCode::kUnavailable);

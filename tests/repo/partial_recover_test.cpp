@@ -73,10 +73,10 @@ class PartialRecover : public ::testing::Test {
   void SetUp() override {
     Machine lost(networks_, "db1");
     sheet_ = lost.init();
-    Repository& repository = lost.open();
-    ASSERT_TRUE(repository.create_database("orders", {}, 0, 0).has_value());
+    ASSERT_TRUE(lost.open().create_database("orders", {}, 0, 0).has_value());
     // Each publishing makes a segment that stays one as long as it is more than twice as long as what follows it.
     for (const int entries : {200, 60, 12}) {
+      Repository& repository = lost.repository();
       DatabasePolicy policy;
       for (int i = 0; i < entries; ++i) {
         policy.max_age = std::chrono::seconds(3600 + i);
@@ -88,10 +88,10 @@ class PartialRecover : public ::testing::Test {
       ids_.push_back(seal(repository, "orders").snapshot.id);
       const auto settled = repository.settle(true, testing::patient());
       ASSERT_TRUE(settled.has_value()) << settled.error().message();
-      if (ids_.size() == 2) std::filesystem::copy(lost.state(), state_before_the_end_ / "state", std::filesystem::copy_options::recursive);
+      if (ids_.size() == 2) keep_state(lost);
     }
-    database_ = repository.snapshots("orders").front().database_id;
-    head_locator_ = repository.recovery_sheet().heads.front().locator;
+    database_ = lost.repository().snapshots("orders").front().database_id;
+    head_locator_ = lost.repository().recovery_sheet().heads.front().locator;
     lost.close();
     const auto head = decode_head(network_->resolve_head(sheet_.repository, 0, Bytes(32), CallContext::unbounded()).value().value());
     ASSERT_TRUE(head.has_value());
@@ -102,6 +102,12 @@ class PartialRecover : public ::testing::Test {
     ASSERT_GE(segments_.size(), 3U);
     ASSERT_GT(segments_.front().count, 200U);
     ASSERT_GT(segments_[1].count, 60U);
+  }
+  /// Copies the state folder while nobody changes it: files that come and go would break the copy.
+  void keep_state(Machine& machine) {
+    machine.close();
+    std::filesystem::copy(machine.state(), state_before_the_end_ / "state", std::filesystem::copy_options::recursive);
+    machine.open();
   }
   Result<Repository*> recover(Machine& machine, bool wait = true) {
     Repository::RecoverOptions what;

@@ -475,6 +475,16 @@ TEST(Publisher, NetworkThatLostTheCatalog_GetsItAgain) {
   }
 }
 
+/// Copies a folder that is worked in; begins anew when a file that it was about to copy is gone.
+void copy_running(const std::string& from, const std::string& to) {
+  std::error_code error;
+  do {
+    std::filesystem::remove_all(to);
+    std::filesystem::copy(from, to, std::filesystem::copy_options::recursive, error);
+  } while (error == std::errc::no_such_file_or_directory);
+  ASSERT_FALSE(error) << error.message();
+}
+
 /// A state folder as kill -9 leaves it: copied while the repository works.
 TEST(Crash, StateCopiedAtAnyMoment_OpensWithEverySealedSnapshot) {
   for (int round = 0; round < 6; ++round) {
@@ -494,7 +504,7 @@ TEST(Crash, StateCopiedAtAnyMoment_OpensWithEverySealedSnapshot) {
     }
     write_file(machine.repository(), "orders", "not-synced", SeededRandom(9).bytes(10'000));
     Machine after(networks);
-    std::filesystem::copy(machine.state(), after.state(), std::filesystem::copy_options::recursive);
+    copy_running(machine.state(), after.state());
     Repository& repository = after.open();
     for (const auto& [id, content] : sealed) {
       const auto read = read_file(repository, id, "a");

@@ -9,6 +9,7 @@
 
 #include "fs/handle_cast.h"
 #include "fs/mount.h"
+#include "fs/request_buffer.h"
 #include "fs/slowly.h"
 #include "fs/view_requests.h"
 
@@ -281,9 +282,13 @@ void on_live_file(fuse_req_t raw, fuse_ino_t id, const fuse_file_info* info, Liv
   });
 }
 
+/// Of smaller writes the parts that are kept are copied: keeping them would keep a buffer of 1 MiB each.
+constexpr std::size_t kLentMinBytes = 512 * 1024;
+
 void op_write(fuse_req_t raw, fuse_ino_t id, const char* data, std::size_t size, off_t offset, fuse_file_info* info) {
   on_live_file(raw, id, info, [&](LiveBranch& live, Request request, const auto& handle) {
-    live.write(std::move(request), handle, as_bytes({data, size}), static_cast<std::uint64_t>(offset));
+    const bool is_worth_keeping = size >= kLentMinBytes;
+    live.write(std::move(request), handle, {as_bytes({data, size}), is_worth_keeping ? request_buffer() : nullptr}, static_cast<std::uint64_t>(offset));
   });
 }
 

@@ -81,7 +81,7 @@ class LiveBranch {
   // Requests on open files (live_files.cpp).
   void open(Request request, NodeId id, fuse_file_info info);
   void read(Request request, const std::shared_ptr<LiveHandle>& handle, std::size_t size, std::uint64_t offset);
-  void write(Request request, const std::shared_ptr<LiveHandle>& handle, ByteView data, std::uint64_t offset);
+  void write(Request request, const std::shared_ptr<LiveHandle>& handle, const LentBytes& data, std::uint64_t offset);
   void flush(Request request, const std::shared_ptr<LiveHandle>& handle);
   void sync(Request request, const std::shared_ptr<LiveHandle>& handle);
   void release(Request request, const std::shared_ptr<LiveHandle>& handle);
@@ -116,7 +116,7 @@ class LiveBranch {
                                     const CallContext& context);
   /// Runs `work` now, or when staging has room if `handle` has written and there is none. Errors reach the request.
   void with_room(Request request, const std::shared_ptr<LiveHandle>& handle, std::function<void(Request)> work);
-  void write_now(Request request, LiveHandle& handle, ByteView data, std::uint64_t offset, bool kill_suidgid);
+  void write_now(Request request, LiveHandle& handle, const LentBytes& data, std::uint64_t offset, bool kill_suidgid);
 
   Mount& mount_;
   mutable std::mutex mutex_;

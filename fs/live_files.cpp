@@ -121,7 +121,7 @@ Status LiveBranch::before_write(LiveHandle& handle, bool kill_suidgid, const Cal
   return ok_status();
 }
 
-void LiveBranch::write_now(Request request, LiveHandle& handle, ByteView data, std::uint64_t offset, bool kill_suidgid) {
+void LiveBranch::write_now(Request request, LiveHandle& handle, const LentBytes& data, std::uint64_t offset, bool kill_suidgid) {
   const CallContext context = request.context();
   Status status = before_write(handle, kill_suidgid, context);
   handle.wrote = true;
@@ -134,7 +134,7 @@ void LiveBranch::write_now(Request request, LiveHandle& handle, ByteView data, s
   }
 }
 
-void LiveBranch::write(Request request, const std::shared_ptr<LiveHandle>& handle, ByteView data, std::uint64_t offset) {
+void LiveBranch::write(Request request, const std::shared_ptr<LiveHandle>& handle, const LentBytes& data, std::uint64_t offset) {
   const bool kill_suidgid = KernelChannel::current().kill_suidgid;
   if (mount_.lot->admits(data.size())) {
     if (const SlowGate::Place place(mount_.gate); place) {
@@ -142,14 +142,14 @@ void LiveBranch::write(Request request, const std::shared_ptr<LiveHandle>& handl
       return;
     }
   }
-  // It has to wait, so it needs data of its own: `data` lies in the thread's buffer.
+  // It has to wait, and with it what of `data` lies in the thread's buffer.
   auto held = std::make_shared<Request>(std::move(request));
-  auto copy = std::make_shared<Bytes>(data.begin(), data.end());
+  const SharedBytes kept = data.keep(data.view());
   const std::stop_token stop = held->context().stop;
-  mount_.lot->park(copy->size(), stop, [this, held, copy, handle, offset, kill_suidgid](const Status& relief) {
+  mount_.lot->park(kept.size(), stop, [this, held, kept, handle, offset, kill_suidgid](const Status& relief) {
     if (relief) {
       run_guarded(std::move(*held),
-                  [&](Request asked) { write_now(std::move(asked), *handle, *copy, offset, kill_suidgid); });
+                  [&](Request asked) { write_now(std::move(asked), *handle, kept.lend(), offset, kill_suidgid); });
     } else {
       held->fail(relief.error(), "writing /live/" + handle->database.name);
     }

@@ -5,12 +5,13 @@
 
 #include <cerrno>
 #include <chrono>
-#include <cstdlib>
+#include <memory>
 #include <string>
 #include <system_error>
 #include <thread>
 
 #include "core/base/log.h"
+#include "fs/request_buffer.h"
 
 namespace holdfast::fs {
 
@@ -21,25 +22,37 @@ constexpr std::chrono::milliseconds kAgainAfter{100};
 
 class FuseReader final : public RequestReader {
  public:
-  explicit FuseReader(fuse_session* session) : session_(session) {}
-  ~FuseReader() override { std::free(buffer_.mem); }
-  int receive() override { return fuse_session_receive_buf(session_, &buffer_); }
-  void process() override { fuse_session_process_buf(session_, &buffer_); }
+  FuseReader(fuse_session* session, std::shared_ptr<RequestBuffers> buffers)
+      : session_(session), buffers_(std::move(buffers)), memory_(buffers_->take()) {}
+  int receive() override {
+    request_.mem = memory_->bytes;
+    const int got = fuse_session_receive_buf(session_, &request_);
+    memory_->bytes = request_.mem;
+    return got;
+  }
+  void process() override {
+    const CurrentRequestBuffer current(memory_);
+    fuse_session_process_buf(session_, &request_);
+    if (current.was_lent()) memory_ = buffers_->take();
+  }
 
  private:
   fuse_session* const session_;
-  fuse_buf buffer_{};
+  const std::shared_ptr<RequestBuffers> buffers_;
+  std::shared_ptr<RequestMemory> memory_;
+  fuse_buf request_{};
 };
 
 class FuseRequests final : public RequestSource {
  public:
   explicit FuseRequests(fuse_session* session) : session_(session) {}
-  std::unique_ptr<RequestReader> make_reader() override { return std::make_unique<FuseReader>(session_); }
+  std::unique_ptr<RequestReader> make_reader() override { return std::make_unique<FuseReader>(session_, buffers_); }
   [[nodiscard]] bool has_ended() const override { return fuse_session_exited(session_) != 0; }
   void end() override { fuse_session_exit(session_); }
 
  private:
   fuse_session* const session_;
+  const std::shared_ptr<RequestBuffers> buffers_ = std::make_shared<RequestBuffers>();
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "core/base/shared_bytes.h"
 #include "core/tree/node_store.h"
 
 namespace holdfast {
@@ -18,7 +19,7 @@ class ChunkTicket {
   /// Waits until the chunk is in an open pack (not yet synced), and gives its reference. Errors: kNoSpace, kInternal.
   virtual Result<ChunkRef> wait() = 0;
   /// The plaintext, readable as long as the ticket lives.
-  virtual const std::shared_ptr<const Bytes>& plain() const noexcept = 0;
+  virtual const SharedBytes& plain() const noexcept = 0;
 };
 
 /// How full staging is: what slows writers down before the disk is full. Safe from any thread.
@@ -38,9 +39,9 @@ class ChunkPipeline : public ChunkSink {
  public:
   /// Hands data chunks over; waits only while the queue is full. Those of one call are fingerprinted side by side, so a writer that has several gives
   /// them together. A ticket for each, in their order, never null.
-  virtual std::vector<std::shared_ptr<ChunkTicket>> submit_all(std::uint32_t domain, std::span<const std::shared_ptr<const Bytes>> plains) = 0;
+  virtual std::vector<std::shared_ptr<ChunkTicket>> submit_all(std::uint32_t domain, std::span<const SharedBytes> plains) = 0;
   /// The same of one.
-  std::shared_ptr<ChunkTicket> submit(std::uint32_t domain, const std::shared_ptr<const Bytes>& plain) {
+  std::shared_ptr<ChunkTicket> submit(std::uint32_t domain, const SharedBytes& plain) {
     return submit_all(domain, {&plain, 1}).front();
   }
   /// Makes durable on this machine: every chunk whose ticket was ready before the call, and every journal record appended before it.

@@ -97,7 +97,7 @@ struct IngestPipeline::State {
 };
 
 bool IngestPipeline::State::push_locked(Job& job, std::unique_lock<std::mutex>& lock) {
-  const std::uint64_t size = job.ticket->plain()->size();
+  const std::uint64_t size = job.ticket->plain().size();
   const auto has_room = [&] { return closing || queue_bytes == 0 || queue_bytes + size <= options.queue_max_bytes; };
   if (!has_room()) {
     not_empty.notify_all();  // what this call has put in already is to make the room
@@ -148,14 +148,14 @@ void IngestPipeline::State::work() {
 void IngestPipeline::State::run_batch(ChunkEncoder& encoder, const std::vector<Job>& batch) {
   std::vector<ChunkHasher::FingerprintInput> inputs;
   inputs.reserve(batch.size());
-  for (const Job& job : batch) inputs.push_back({job.domain, ChunkKind::kData, *job.ticket->plain()});
+  for (const Job& job : batch) inputs.push_back({job.domain, ChunkKind::kData, job.ticket->plain().view()});
   std::vector<Fingerprint> fps(batch.size());
   hasher.fingerprints(key.view(), inputs, fps);
   std::vector<EncodedChunk> fresh;
   std::vector<const Job*> fresh_jobs;
   std::uint64_t plain_bytes = 0;
   for (std::size_t i = 0; i < batch.size(); ++i) {
-    const ByteView plain = *batch[i].ticket->plain();
+    const ByteView plain = batch[i].ticket->plain().view();
     plain_bytes += plain.size();
     if (!begin_flight(fps[i], batch[i].ticket)) continue;
     const Result<std::optional<ChunkRef>> known = find_known(fps[i]);
@@ -370,11 +370,11 @@ void IngestPipeline::set_zstd_level(std::uint32_t domain, int level) {
   state_->levels[domain] = level;
 }
 
-std::vector<std::shared_ptr<ChunkTicket>> IngestPipeline::submit_all(std::uint32_t domain, std::span<const std::shared_ptr<const Bytes>> plains) {
+std::vector<std::shared_ptr<ChunkTicket>> IngestPipeline::submit_all(std::uint32_t domain, std::span<const SharedBytes> plains) {
   std::vector<State::Job> jobs;
   jobs.reserve(plains.size());
   for (const auto& plain : plains) {
-    HOLDFAST_CHECK(plain != nullptr && !plain->empty() && plain->size() <= kChunkPlainMaxBytes);
+    HOLDFAST_CHECK(!plain.empty() && plain.size() <= kChunkPlainMaxBytes);
     jobs.push_back({domain, std::make_shared<IngestTicket>(plain)});
   }
   std::vector<std::shared_ptr<ChunkTicket>> tickets;
@@ -389,7 +389,7 @@ Result<ChunkRef> IngestPipeline::put(std::uint32_t domain, ChunkKind kind, ByteV
   HOLDFAST_CHECK(!plain.empty() && plain.size() <= kChunkPlainMaxBytes);
   State& state = *state_;
   const Fingerprint fp = state.fingerprint(domain, kind, plain);
-  const auto ticket = std::make_shared<IngestTicket>(nullptr);
+  const auto ticket = std::make_shared<IngestTicket>(SharedBytes());
   if (state.begin_flight(fp, ticket)) {
     State::Flight flight(state, fp);
     std::unique_ptr<ChunkEncoder> encoder = state.borrow_encoder();

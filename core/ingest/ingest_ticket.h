@@ -11,14 +11,14 @@ namespace holdfast {
 /// The pipeline's ticket: answered once, by a worker. Safe from any thread.
 class IngestTicket final : public ChunkTicket {
  public:
-  explicit IngestTicket(std::shared_ptr<const Bytes> plain) : plain_(std::move(plain)) {}
+  explicit IngestTicket(SharedBytes plain) : plain_(std::move(plain)) {}
 
   bool is_ready() const noexcept override { return ready_.load(std::memory_order_acquire); }
   Result<ChunkRef> wait() override {
     ready_.wait(false, std::memory_order_acquire);
     return *answer_;
   }
-  const std::shared_ptr<const Bytes>& plain() const noexcept override { return plain_; }
+  const SharedBytes& plain() const noexcept override { return plain_; }
 
   /// Once.
   void answer(Result<ChunkRef> result) {
@@ -28,7 +28,7 @@ class IngestTicket final : public ChunkTicket {
   }
 
  private:
-  const std::shared_ptr<const Bytes> plain_;
+  const SharedBytes plain_;
   std::optional<Result<ChunkRef>> answer_;  // written before ready_ is set, read after
   std::atomic<bool> ready_{false};
 };

@@ -78,17 +78,16 @@ void FileContent::push_piece(Piece piece) {
   pieces_.push_back(std::move(piece));
 }
 
-Result<std::shared_ptr<const Bytes>> FileContent::plain_of(const Piece& piece, const CallContext& context) const {
+Result<SharedBytes> FileContent::plain_of(const Piece& piece, const CallContext& context) const {
   if (piece.ticket) return piece.ticket->plain();
-  HOLDFAST_ASSIGN(std::shared_ptr<const Bytes> plain, parts_.source.read(*piece.ref, context));
-  if (plain->size() != piece.size) return Error(ErrorCode::kCorrupt, "a chunk of another size than its reference says");
+  HOLDFAST_ASSIGN(SharedBytes plain, parts_.source.read(*piece.ref, context));
+  if (plain.size() != piece.size) return Error(ErrorCode::kCorrupt, "a chunk of another size than its reference says");
   return plain;
 }
 
 FileContent::Piece FileContent::submit(std::uint64_t offset, ByteView plain) {
   ++parts_.chunks_cut;
-  auto bytes = std::make_shared<const Bytes>(plain.begin(), plain.end());
-  return {offset, plain.size(), std::nullopt, parts_.pipeline.submit(parts_.domain, std::move(bytes))};
+  return {offset, plain.size(), std::nullopt, parts_.pipeline.submit(parts_.domain, SharedBytes::copy_of(plain))};
 }
 
 /// Turns tickets that are ready (or, with `wait`, all) into references. A chunk that could not be stored is handed over anew, so that
@@ -162,9 +161,9 @@ Status FileContent::pull_last_chunk(const CallContext& context) {
   if (!tail_.empty() || pieces_.empty() || last_is_cut_) return ok_status();
   const Piece last = pieces_.back();
   if (last.is_hole() || last.size >= parts_.chunker.sizes().max_bytes) return ok_status();
-  HOLDFAST_ASSIGN(const std::shared_ptr<const Bytes> plain, plain_of(last, context));
-  const auto cut = parts_.chunker.first_cut(*plain);
-  if (cut && *cut == plain->size()) {
+  HOLDFAST_ASSIGN(const SharedBytes plain, plain_of(last, context));
+  const auto cut = parts_.chunker.first_cut(plain.view());
+  if (cut && *cut == plain.size()) {
     last_is_cut_ = true;
     return ok_status();
   }
@@ -172,9 +171,9 @@ Status FileContent::pull_last_chunk(const CallContext& context) {
   pieces_.pop_back();
   first_pending_ = std::min(first_pending_, pieces_.size());
   same_pieces_ = std::min(same_pieces_, pieces_.size());
-  tail_ = *plain;
+  tail_.assign(plain.view().begin(), plain.view().end());
   tail_start_ = last.offset;
-  tail_scanned_ = cut ? 0 : plain->size();
+  tail_scanned_ = cut ? 0 : plain.size();
   same_tail_ = 0;
   last_is_cut_ = false;
   absorb_locked();
@@ -201,11 +200,11 @@ void FileContent::absorb_locked() {
 }
 
 /// Bytes that follow the end: chunks are cut where the bytes lie, and only what belongs to a chunk without an end yet
-/// is kept. The size grows with what is kept or handed over, so that readers never find a stretch that has neither.
-void FileContent::append_stream(ByteView data) {
+/// is copied. The size grows with what is kept or handed over, so that readers never find a stretch that has neither.
+void FileContent::append_stream(const LentBytes& lent) {
   cut_tail();
-  std::vector<std::shared_ptr<const Bytes>> chunks;
-  const auto take = [&chunks](ByteView plain) { chunks.push_back(std::make_shared<const Bytes>(plain.begin(), plain.end())); };
+  ByteView data = lent.view();
+  std::vector<SharedBytes> chunks;
   while (!tail_.empty() && !data.empty() && chunks.empty()) {  // the chunk that the tail began
     const ByteView step = data.first(std::min(data.size(), kTailStepBytes));
     const std::lock_guard lock(mutex_);
@@ -213,7 +212,7 @@ void FileContent::append_stream(ByteView data) {
     const auto cut = parts_.chunker.first_cut_after(tail_, tail_scanned_);
     if (cut) {  // in this step: the tail had none
       data = data.subspan(step.size() - (tail_.size() - *cut));
-      take(ByteView(tail_).first(*cut));
+      chunks.push_back(SharedBytes::copy_of(ByteView(tail_).first(*cut)));
     } else {
       data = data.subspan(step.size());
       tail_scanned_ = tail_.size();
@@ -221,13 +220,13 @@ void FileContent::append_stream(ByteView data) {
     }
   }
   while (const auto cut = parts_.chunker.first_cut(data)) {
-    take(data.first(*cut));
+    chunks.push_back(lent.keep(data.first(*cut)));
     data = data.subspan(*cut);
   }
   parts_.chunks_cut += chunks.size();
   const std::vector<std::shared_ptr<ChunkTicket>> tickets = parts_.pipeline.submit_all(parts_.domain, chunks);
   const std::lock_guard lock(mutex_);
-  for (std::size_t i = 0; i < chunks.size(); ++i) push_piece({tail_start_, chunks[i]->size(), std::nullopt, tickets[i]});
+  for (std::size_t i = 0; i < chunks.size(); ++i) push_piece({tail_start_, chunks[i].size(), std::nullopt, tickets[i]});
   if (!chunks.empty()) {
     tail_.clear();
     same_tail_ = 0;
@@ -238,14 +237,15 @@ void FileContent::append_stream(ByteView data) {
   size_ = std::max(size_, end_locked());
 }
 
-Status FileContent::write(std::uint64_t offset, ByteView data, const CallContext& context) {
+Status FileContent::write(std::uint64_t offset, const LentBytes& lent, const CallContext& context) {
+  const ByteView data = lent.view();
   if (data.empty()) return ok_status();
   if (is_stuck_) HOLDFAST_TRY(store_what_waits(context));
   const std::uint64_t end = offset + data.size();
   if (offset <= tail_start_ && end > tail_start_) HOLDFAST_TRY(pull_last_chunk(context));
   const auto ahead = dirty_.at_or_after(offset);
   if (offset == end_locked() && (ahead == dirty_.all().end() || ahead->first >= end)) {
-    append_stream(data);  // the common case
+    append_stream(lent);  // the common case
     const std::lock_guard lock(mutex_);
     absorb_locked();
   } else {
@@ -330,8 +330,8 @@ Result<std::size_t> FileContent::read(std::uint64_t offset, MutableByteView out,
   }
   if (refs.size() > 1) parts_.source.prefetch(refs);
   for (const Piece& piece : wanted) {
-    HOLDFAST_ASSIGN(const std::shared_ptr<const Bytes> plain, plain_of(piece, context));
-    copy_part(*plain, piece.offset, out, offset);
+    HOLDFAST_ASSIGN(const SharedBytes plain, plain_of(piece, context));
+    copy_part(plain.view(), piece.offset, out, offset);
   }
   over.overlay(offset, out);
   return out.size();

@@ -46,7 +46,7 @@ class FileContent {
 
   // Changing. All need is_loaded().
   /// After bytes could not be stored it takes no more before those are: what waits in memory stays bounded.
-  Status write(std::uint64_t offset, ByteView data, const CallContext& context);
+  Status write(std::uint64_t offset, const LentBytes& lent, const CallContext& context);
   Status truncate(std::uint64_t size_bytes, const CallContext& context);
   /// Makes a hole; the size stays.
   Status punch(std::uint64_t offset, std::uint64_t size, const CallContext& context);
@@ -87,11 +87,11 @@ class FileContent {
   void absorb_locked();
   void rebuild_locked(const std::vector<Replacement>& replacements);
 
-  Result<std::shared_ptr<const Bytes>> plain_of(const Piece& piece, const CallContext& context) const;
+  Result<SharedBytes> plain_of(const Piece& piece, const CallContext& context) const;
   Piece submit(std::uint64_t offset, ByteView plain);
   Status pull_last_chunk(const CallContext& context);
   void cut_tail();
-  void append_stream(ByteView data);
+  void append_stream(const LentBytes& lent);
   void count_dirty();
   [[nodiscard]] bool is_too_dirty();
   void finish_tail();

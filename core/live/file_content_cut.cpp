@@ -23,8 +23,8 @@ Status FileContent::drop_from(std::uint64_t size_bytes, const CallContext& conte
   const auto kept = static_cast<std::size_t>(size_bytes - piece.offset);
   Bytes tail;
   if (kept > 0 && !piece.is_hole()) {
-    HOLDFAST_ASSIGN(const std::shared_ptr<const Bytes> plain, plain_of(piece, context));
-    tail.assign(plain->begin(), plain->begin() + static_cast<std::ptrdiff_t>(kept));
+    HOLDFAST_ASSIGN(const SharedBytes plain, plain_of(piece, context));
+    append(tail, plain.view().first(kept));
   }
   const std::lock_guard lock(mutex_);
   dirty_.erase({size_bytes, std::max(dirty_.end_offset(), size_bytes) - size_bytes});
@@ -66,9 +66,9 @@ Status FileContent::punch(std::uint64_t offset, std::uint64_t size, const CallCo
   const std::uint64_t stop = std::min(end, tail_start_);
   const auto survive = [&](const Piece& piece, std::uint64_t from, std::uint64_t to) -> Status {
     if (piece.is_hole() || from >= to) return ok_status();
-    HOLDFAST_ASSIGN(const std::shared_ptr<const Bytes> plain, plain_of(piece, context));
-    const auto begin = plain->begin() + static_cast<std::ptrdiff_t>(from - piece.offset);
-    survivors.push_back({from, Bytes(begin, begin + static_cast<std::ptrdiff_t>(to - from))});
+    HOLDFAST_ASSIGN(const SharedBytes plain, plain_of(piece, context));
+    const ByteView part = plain.view().subspan(static_cast<std::size_t>(from - piece.offset), static_cast<std::size_t>(to - from));
+    survivors.push_back({from, Bytes(part.begin(), part.end())});
     return ok_status();
   };
   Replacement hole{{offset, 0}, {}};

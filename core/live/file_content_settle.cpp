@@ -52,8 +52,8 @@ Status FileContent::rechunk_from(std::uint64_t dirty_offset, std::vector<Replace
     run.buffer.resize(filled + static_cast<std::size_t>(stop - position));
     const MutableByteView fresh = MutableByteView(run.buffer).subspan(filled);
     if (!piece.is_hole()) {
-      HOLDFAST_ASSIGN(const std::shared_ptr<const Bytes> plain, plain_of(piece, context));
-      std::copy_n(plain->begin() + static_cast<std::ptrdiff_t>(position - piece.offset), fresh.size(), fresh.begin());
+      HOLDFAST_ASSIGN(const SharedBytes plain, plain_of(piece, context));
+      std::copy_n(plain.view().begin() + static_cast<std::ptrdiff_t>(position - piece.offset), fresh.size(), fresh.begin());
     }
     dirty_.overlay(position, fresh);
     std::size_t head = 0;

@@ -67,7 +67,7 @@ class LiveFileHandle final : public LiveFile {
   Result<std::size_t> read(std::uint64_t offset, MutableByteView out, const CallContext& context) override {
     return file_->read(offset, out, context);
   }
-  Status write(std::uint64_t offset, ByteView data, const CallContext& context) override {
+  Status write(std::uint64_t offset, const LentBytes& data, const CallContext& context) override {
     const Result<std::uint64_t> at = file_->write(offset, data, context);
     return at ? ok_status() : Status(at.error());
   }

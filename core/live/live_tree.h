@@ -64,7 +64,7 @@ class LiveFile {
   /// Bytes read; fewer than out.size() only at the end of the file.
   virtual Result<std::size_t> read(std::uint64_t offset, MutableByteView out, const CallContext& context) = 0;
   /// Takes all of `data`. Errors: kNoSpace; kInvalidArgument past the largest size (2^62).
-  virtual Status write(std::uint64_t offset, ByteView data, const CallContext& context) = 0;
+  virtual Status write(std::uint64_t offset, const LentBytes& data, const CallContext& context) = 0;
   /// At the end of the file, atomically; returns the offset at which it was put.
   virtual Result<std::uint64_t> append(ByteView data, const CallContext& context) = 0;
   /// What close(2) asks: everything written is cut, in packs, and in the journal's queue (in staging, not synced).

@@ -55,7 +55,7 @@ Result<std::size_t> OpenFile::read(std::uint64_t offset, MutableByteView out, co
   return content_.read(offset, out, context);
 }
 
-Result<std::uint64_t> OpenFile::write(std::optional<std::uint64_t> offset, ByteView data, const CallContext& context) {
+Result<std::uint64_t> OpenFile::write(std::optional<std::uint64_t> offset, const LentBytes& data, const CallContext& context) {
   std::uint64_t at = 0;
   const Status status = change(context, [&]() -> Status {
     at = offset ? *offset : content_.size_bytes();

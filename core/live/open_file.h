@@ -19,7 +19,7 @@ class OpenFile {
 
   Result<std::size_t> read(std::uint64_t offset, MutableByteView out, const CallContext& context);
   /// At `offset`, or at the end when there is none. Gives the offset.
-  Result<std::uint64_t> write(std::optional<std::uint64_t> offset, ByteView data, const CallContext& context);
+  Result<std::uint64_t> write(std::optional<std::uint64_t> offset, const LentBytes& data, const CallContext& context);
   Status truncate(std::uint64_t size_bytes, const CallContext& context);
   Status punch(std::uint64_t offset, std::uint64_t size, bool keep_size, const CallContext& context);
   Status allocate(std::uint64_t end, const CallContext& context);

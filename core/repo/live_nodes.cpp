@@ -26,7 +26,7 @@ class LivePipeline final : public ChunkPipeline {
  public:
   explicit LivePipeline(const LiveNodes::Parts& parts) : parts_(parts) {}
 
-  std::vector<std::shared_ptr<ChunkTicket>> submit_all(std::uint32_t domain, std::span<const std::shared_ptr<const Bytes>> plains) override {
+  std::vector<std::shared_ptr<ChunkTicket>> submit_all(std::uint32_t domain, std::span<const SharedBytes> plains) override {
     return parts_.pipeline.submit_all(domain, plains);
   }
   Status commit() override { return parts_.pipeline.commit(); }

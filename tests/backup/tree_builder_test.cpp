@@ -23,7 +23,7 @@ const CallContext kContext;
 class WaitingPipeline final : public ChunkPipeline {
  public:
   explicit WaitingPipeline(ChunkPipeline& inner) : inner_(inner) {}
-  std::vector<std::shared_ptr<ChunkTicket>> submit_all(std::uint32_t domain, std::span<const std::shared_ptr<const Bytes>> plains) override {
+  std::vector<std::shared_ptr<ChunkTicket>> submit_all(std::uint32_t domain, std::span<const SharedBytes> plains) override {
     auto tickets = inner_.submit_all(domain, plains);
     errno = EAGAIN;
     return tickets;

@@ -341,7 +341,8 @@ class FakeLiveFile final : public LiveFile {
     std::copy_n(data.begin() + static_cast<std::ptrdiff_t>(offset), size, out.begin());
     return size;
   }
-  Status write(std::uint64_t offset, ByteView data, const CallContext&) override {
+  Status write(std::uint64_t offset, const LentBytes& lent, const CallContext&) override {
+    const ByteView data = lent.view();
     const std::lock_guard lock(tree_.mutex_);
     grow(offset + data.size());
     std::copy(data.begin(), data.end(), item().data.begin() + static_cast<std::ptrdiff_t>(offset));

@@ -66,6 +66,22 @@ class LiveFilesTest : public ::testing::Test {
   LiveFixture live_;
 };
 
+TEST_F(LiveFilesTest, LentBytes_AreKeptAsTheyLieUntilTheirChunksAreStored) {
+  const auto lent = std::make_shared<const Bytes>(random_.bytes(60'000));
+  const auto file = open(make("a"));
+  ASSERT_TRUE(file->write(0, ByteView(*lent).first(20'000), kContext));
+  EXPECT_EQ(lent.use_count(), 1) << "what was not lent is copied";
+  ASSERT_TRUE(file->write(20'000, LentBytes(ByteView(*lent).subspan(20'000), lent), kContext));
+  EXPECT_GT(lent.use_count(), 1);
+  Bytes overwritten(*lent);
+  std::fill_n(overwritten.begin() + 30'000, 100, std::uint8_t{7});
+  ASSERT_TRUE(file->write(30'000, ByteView(overwritten).subspan(30'000, 100), kContext));
+  ASSERT_TRUE(file->flush(kContext));
+  EXPECT_EQ(lent.use_count(), 1);
+  EXPECT_EQ(read_all(look("a")), overwritten);
+  EXPECT_EQ(stored_cuts(look("a")), cuts_of(overwritten));
+}
+
 TEST_F(LiveFilesTest, StreamInAnySlices_IsCutAsTheChunkerCutsTheWhole) {
   const Bytes data = random_.bytes(100'000);
   const std::uint64_t ino = make("f");

@@ -17,7 +17,7 @@ class MemoryPipeline final : public ChunkPipeline, public ChunkSource {
   /// `chunks` (what is on disk) and `journal` outlive it.
   MemoryPipeline(MemoryChunks& chunks, Journal& journal) : chunks_(chunks), journal_(journal) {}
 
-  std::vector<std::shared_ptr<ChunkTicket>> submit_all(std::uint32_t domain, std::span<const std::shared_ptr<const Bytes>> plains) override {
+  std::vector<std::shared_ptr<ChunkTicket>> submit_all(std::uint32_t domain, std::span<const SharedBytes> plains) override {
     std::vector<std::shared_ptr<ChunkTicket>> tickets;
     for (const auto& plain : plains) tickets.push_back(hand_over(domain, plain));
     return tickets;
@@ -59,7 +59,7 @@ class MemoryPipeline final : public ChunkPipeline, public ChunkSource {
   static constexpr std::size_t kLateness = 3;
   class Ticket final : public ChunkTicket {
    public:
-    Ticket(MemoryPipeline& pipeline, std::uint32_t domain, std::shared_ptr<const Bytes> plain)
+    Ticket(MemoryPipeline& pipeline, std::uint32_t domain, SharedBytes plain)
         : pipeline_(pipeline), domain_(domain), plain_(std::move(plain)) {}
     bool is_ready() const noexcept override {
       const std::lock_guard lock(mutex_);
@@ -67,19 +67,19 @@ class MemoryPipeline final : public ChunkPipeline, public ChunkSource {
     }
     Result<ChunkRef> wait() override {
       const std::lock_guard lock(mutex_);
-      if (!outcome_) outcome_ = pipeline_.put(domain_, ChunkKind::kData, *plain_, {});
+      if (!outcome_) outcome_ = pipeline_.put(domain_, ChunkKind::kData, plain_.view(), {});
       return *outcome_;
     }
-    const std::shared_ptr<const Bytes>& plain() const noexcept override { return plain_; }
+    const SharedBytes& plain() const noexcept override { return plain_; }
 
    private:
     MemoryPipeline& pipeline_;
     std::uint32_t domain_;
-    std::shared_ptr<const Bytes> plain_;
+    SharedBytes plain_;
     mutable std::mutex mutex_;
     std::optional<Result<ChunkRef>> outcome_;
   };
-  std::shared_ptr<ChunkTicket> hand_over(std::uint32_t domain, const std::shared_ptr<const Bytes>& plain) {
+  std::shared_ptr<ChunkTicket> hand_over(std::uint32_t domain, const SharedBytes& plain) {
     auto ticket = std::make_shared<Ticket>(*this, domain, plain);
     std::shared_ptr<Ticket> oldest;
     {

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cache/index_segment.h"
 
-#include <algorithm>
-#include <cstring>
-
+#include "cache/index_table_merge.h"
 #include "core/crypto/seal.h"
 #include "core/format/byte_writer.h"
 
@@ -11,80 +9,16 @@ namespace holdfast {
 namespace {
 
 constexpr std::size_t kManifestSegmentsMax = 100000;
-constexpr std::size_t kStopCheckEvery = 4096;
-
-bool key_less(ByteView a, ByteView b) { return std::memcmp(a.data(), b.data(), sizeof(IndexKey)) < 0; }
 
 template <typename Value>
 Status write_table(const IndexFolder& folder, std::uint64_t number, TableKind kind,
                    const std::unordered_map<IndexKey, Value, IndexKeyHash>& entries) {
-  std::vector<const std::pair<const IndexKey, Value>*> sorted;
-  sorted.reserve(entries.size());
-  for (const auto& entry : entries) sorted.push_back(&entry);
-  std::sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) { return key_less(a->first, b->first); });
-  HOLDFAST_ASSIGN(auto writer, IndexTableWriter::create(folder.table_path(number, kind), kind, folder.key.view(),
-                                                        sorted.size(), *folder.random));
-  for (const auto* entry : sorted) HOLDFAST_TRY(writer->add(entry->first, entry->second));
-  return writer->finish(false);
+  return write_sorted_table(folder.table_path(number, kind), kind, folder.key.view(), *folder.random, entries);
 }
 
-/// The inputs of a merge that are not at their end; few, so the smallest is looked for one by one.
-class MergeInputs {
- public:
-  Status open(const std::vector<const IndexTable*>& tables) {
-    for (const auto* table : tables) {
-      cursors_.emplace_back(*table);
-      HOLDFAST_ASSIGN(const bool more, cursors_.back().next());
-      if (!more) cursors_.pop_back();
-    }
-    return ok_status();
-  }
-  [[nodiscard]] bool empty() const { return cursors_.empty(); }
-  /// Inputs are newest first, so of equal keys the first found is the newest.
-  Status pop_smallest(IndexKey& key, Bytes& value) {
-    std::size_t best = 0;
-    for (std::size_t i = 1; i < cursors_.size(); ++i) {
-      if (key_less(cursors_[i].key(), cursors_[best].key())) best = i;
-    }
-    std::copy_n(cursors_[best].key().begin(), key.size(), key.begin());
-    value.assign(cursors_[best].value().begin(), cursors_[best].value().end());
-    for (std::size_t i = best; i < cursors_.size();) {
-      if (std::memcmp(cursors_[i].key().data(), key.data(), key.size()) != 0) {
-        ++i;
-        continue;
-      }
-      HOLDFAST_ASSIGN(const bool more, cursors_[i].next());
-      if (more) {
-        ++i;
-      } else {
-        cursors_.erase(cursors_.begin() + static_cast<std::ptrdiff_t>(i));
-      }
-    }
-    return ok_status();
-  }
-
- private:
-  std::vector<IndexTable::Cursor> cursors_;
-};
-
-Status merge_tables(const IndexFolder& folder, std::uint64_t number, TableKind kind,
-                    const std::vector<const IndexTable*>& tables, const std::atomic<bool>& stop) {
-  std::uint64_t count_max = 0;
-  for (const auto* table : tables) count_max += table->count();
-  HOLDFAST_ASSIGN(auto writer, IndexTableWriter::create(folder.table_path(number, kind), kind, folder.key.view(),
-                                                        count_max, *folder.random));
-  MergeInputs inputs;
-  HOLDFAST_TRY(inputs.open(tables));
-  IndexKey key{};
-  Bytes value;
-  for (std::size_t done = 0; !inputs.empty(); ++done) {
-    if (done % kStopCheckEvery == 0 && stop.load(std::memory_order_relaxed)) {
-      return Error(ErrorCode::kCancelled, "a merge of the chunk index was stopped");
-    }
-    HOLDFAST_TRY(inputs.pop_smallest(key, value));
-    HOLDFAST_TRY(writer->add(key, value));
-  }
-  return writer->finish(true);
+Status merge_tables(const IndexFolder& folder, std::uint64_t number, TableKind kind, const std::vector<const IndexTable*>& tables,
+                    const std::atomic<bool>& stop) {
+  return merge_index_tables({folder.table_path(number, kind), kind, folder.key.view(), *folder.random}, tables, stop);
 }
 
 }  // namespace

@@ -2,16 +2,11 @@
 #pragma once
 
 #include <atomic>
-#include <unordered_map>
 
-#include "cache/index_table.h"
+#include "cache/index_table_merge.h"
 
 namespace holdfast {
 
-struct IndexKeyHash {
-  // Keys are hashes already.
-  std::size_t operator()(const IndexKey& key) const noexcept { return load_le<std::uint64_t>(key); }
-};
 using LocationValue = std::array<std::uint8_t, kLocationValueBytes>;
 using ReferenceValue = std::array<std::uint8_t, kReferenceValueBytes>;
 

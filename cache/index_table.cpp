@@ -18,8 +18,10 @@ Nonce nonce_of(Area area, std::uint64_t number) {
 }
 
 SecretBytes file_key(ByteView index_key, ByteView salt, TableKind kind) {
-  return hkdf_sha256(index_key, salt, as_bytes(kind == TableKind::kById ? "holdfast/1/index-by-id" : "holdfast/1/index-by-fp"),
-                     32);
+  std::string_view label = "holdfast/1/index-by-feature";
+  if (kind == TableKind::kById) label = "holdfast/1/index-by-id";
+  if (kind == TableKind::kByFingerprint) label = "holdfast/1/index-by-fp";
+  return hkdf_sha256(index_key, salt, as_bytes(label), 32);
 }
 
 }  // namespace index_layout

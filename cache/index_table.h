@@ -14,14 +14,16 @@
 
 namespace holdfast {
 
-/// Keys of both orders of the index: a fingerprint, or the first 16 bytes of a chunk id.
+/// Keys of all orders: a fingerprint, the first 16 bytes of a chunk id, or a hash of a feature.
 using IndexKey = std::array<std::uint8_t, 16>;
 
 /// Which order a table is in. The numbers are part of its format.
-enum class TableKind : std::uint16_t { kById = 1, kByFingerprint = 2 };
+enum class TableKind : std::uint16_t { kById = 1, kByFingerprint = 2, kByFeature = 3 };
 inline constexpr std::size_t kLocationValueBytes = 12;   ///< pack u32, offset u40, record size u24
 inline constexpr std::size_t kReferenceValueBytes = 69;  ///< id [32], key [32], plain size u32, kind u8
+inline constexpr std::size_t kSimilarValueBytes = 21;    ///< fp [16], version u8, stamp u32
 constexpr std::size_t value_bytes(TableKind kind) noexcept {
+  if (kind == TableKind::kByFeature) return kSimilarValueBytes;
   return kind == TableKind::kById ? kLocationValueBytes : kReferenceValueBytes;
 }
 

@@ -7,6 +7,7 @@
 
 #include "cache/lmdb_chunk_cache.h"
 #include "cache/lmdb_view_store.h"
+#include "cache/segment_feature_table.h"
 #include "cache/segment_index.h"
 #include "core/base/errno_code.h"
 #include "core/store/network_stack.h"
@@ -42,6 +43,9 @@ Result<LocalStores> open_local_stores(const Config& config, ByteView index_key, 
   HOLDFAST_ASSIGN(stores.cache, LmdbChunkCache::open(cache));
   LmdbViewOptions view;
   view.folder = config.state_directory + "/view";
+  FeatureTableOptions features;
+  features.folder = config.state_directory + "/features";
+  HOLDFAST_ASSIGN(stores.features, SegmentFeatureTable::open(features, index_key, system_random()));
   HOLDFAST_ASSIGN(stores.view, LmdbViewStore::open(view, view_key, system_random()));
   return stores;
 }

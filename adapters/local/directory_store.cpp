@@ -95,6 +95,7 @@ DirectoryStore::DirectoryStore(const Options& options) {
   traits_.site = options.site.empty() ? "this-host" : options.site;
   traits_.jurisdiction = options.jurisdiction;
   traits_.calls_in_flight_max = 8;  // a disk gains nothing from more; unmeasured
+  traits_.is_at_hand = true;
   traits_.can_remove = true;
   traits_.erases = true;
   traits_.has_mutable_names = true;

@@ -28,6 +28,7 @@ MemoryStore::MemoryStore(const Options& options) {
   traits_.jurisdiction = options.jurisdiction;
   traits_.object_size_max_bytes = options.object_size_max_bytes;
   traits_.calls_in_flight_max = 64;
+  traits_.is_at_hand = options.is_at_hand;
   traits_.can_remove = true;
   traits_.erases = true;
   traits_.has_mutable_names = true;

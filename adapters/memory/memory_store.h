@@ -17,6 +17,7 @@ class MemoryStore final : public ObjectStore {
     std::string site = "this-host";
     std::string jurisdiction = {};
     std::uint64_t object_size_max_bytes = 0;  ///< 0: no limit
+    bool is_at_hand = false;                  ///< as StoreTraits says
   };
   explicit MemoryStore(const Options& options);
   MemoryStore() : MemoryStore(Options{}) {}

@@ -32,6 +32,9 @@ struct DifferenceBase {
   ChunkRef ref;
   ByteView plain;
   int depth = 0;  ///< 0: whole; else how many steps down to a whole chunk
+  /// A difference whose record is shorter than this, by some bytes, is taken without a look at what the chunk takes whole, a longer one not at all. 0: the shorter of both is
+  /// taken; a difference of at most 1/16 of the plaintext without that look, which costs five times as much as the difference.
+  std::uint32_t record_max_bytes = 0;
 };
 
 struct EncodeOptions {
@@ -58,8 +61,7 @@ class ChunkEncoder {
   ChunkEncoder& operator=(ChunkEncoder&&) noexcept;
 
   /// A record for `plain` (1..kChunkPlainMaxBytes) under a fresh random key. `base`, of the same kind, when given, is tried as prefix where
-  /// base->depth < kDifferenceDepthMax, and used where it takes less than the chunk stored whole, or at most 1/16 of the plaintext (then the other
-  /// way isn't tried, since it costs five times as much). base->plain must lie elsewhere than `plain`: zstd would drop it. Errors: kInternal (no entropy, zstd failed).
+  /// base->depth < kDifferenceDepthMax, and used as DifferenceBase says. base->plain must lie elsewhere than `plain`: zstd would drop it. Errors: kInternal (no entropy, zstd failed).
   Result<EncodedChunk> encode(ChunkKind kind, ByteView plain, const Fingerprint& fp, const EncodeOptions& options,
                               const DifferenceBase* base = nullptr);
 
@@ -90,6 +92,14 @@ struct DecodedChunk {
 /// `bases` may be null; a difference is then kUnsupported. Errors: kCorrupt (id, tag, size, frame, depth), kUnsupported; those of `bases`.
 /// Safe from any thread.
 Result<DecodedChunk> open_chunk(const ChunkRef& ref, ByteView record, BaseResolver* bases);
+
+/// What a difference leans on, without its plaintext. The reference has no fp.
+struct LeansOn {
+  ChunkRef base;
+  int depth = 0;  ///< of the base
+};
+/// Nullopt for a whole chunk, which is not opened for that. Errors: as open_chunk.
+Result<std::optional<LeansOn>> leans_on(const ChunkRef& ref, ByteView record);
 
 /// Whether `record` is what `id` promises; needs no key.
 [[nodiscard]] bool verify_record(const ChunkId& id, ByteView record);

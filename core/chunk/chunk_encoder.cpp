@@ -33,6 +33,11 @@ bool looks_random(ByteView plain) noexcept {
   return squares <= kMostEven;
 }
 
+std::size_t difference_payload_max(ByteView plain, const DifferenceBase& base) noexcept {
+  if (base.record_max_bytes == 0) return plain.size() - 1;
+  return std::min<std::size_t>(plain.size() - 1, base.record_max_bytes - std::min(base.record_max_bytes, kRecordOverheadBytes));
+}
+
 struct Payload {
   ChunkCodec codec = ChunkCodec::kStored;
   ByteView bytes;
@@ -60,17 +65,18 @@ struct ChunkEncoder::State {
     return Payload{ChunkCodec::kZstd, ByteView(whole_buffer).first(*size)};
   }
 
-  /// Codec kStored when the difference isn't smaller than the plaintext.
+  /// Codec kStored when the difference isn't smaller than the plaintext, or not as small as the base asks for.
   Result<Payload> compress_difference(ByteView plain, const EncodeOptions& options, const DifferenceBase& base) {
     const Payload stored{ChunkCodec::kStored, plain};
-    if (plain.size() <= kDifferencePrefixBytes + 1) return stored;
+    const std::size_t payload_max_bytes = difference_payload_max(plain, base);
+    if (payload_max_bytes <= kDifferencePrefixBytes) return stored;
     difference_buffer.clear();
     ByteWriter(difference_buffer)
         .id(base.ref.id)
         .id(base.ref.key)
         .u32(base.ref.plain_size_bytes)
         .u8(static_cast<std::uint8_t>(base.depth + 1));
-    difference_buffer.resize(plain.size() - 1);
+    difference_buffer.resize(payload_max_bytes);
     HOLDFAST_ASSIGN(const std::optional<std::size_t> size,
                     difference.compress(plain, base.plain, options.zstd_level,
                                         MutableByteView(difference_buffer).subspan(kDifferencePrefixBytes)));
@@ -82,7 +88,8 @@ struct ChunkEncoder::State {
     Payload best{ChunkCodec::kStored, plain};
     if (base != nullptr && base->depth < kDifferenceDepthMax) {
       HOLDFAST_ASSIGN(best, compress_difference(plain, options, *base));
-      if (best.codec == ChunkCodec::kDifference && best.bytes.size() <= plain.size() / kClearlySmall) return best;
+      const bool is_taken = base->record_max_bytes != 0 || best.bytes.size() <= plain.size() / kClearlySmall;
+      if (best.codec == ChunkCodec::kDifference && is_taken) return best;
     }
     // A frame must be smaller than the plaintext, and no larger than the difference: whole is better at equal size.
     const std::size_t size_max_bytes = best.codec == ChunkCodec::kDifference ? best.bytes.size() : plain.size() - 1;

@@ -37,12 +37,14 @@ class Pressure {
 /// queue. Safe from any thread.
 class ChunkPipeline : public ChunkSink {
  public:
-  /// Hands data chunks over; waits only while the queue is full. Those of one call are fingerprinted side by side, so a writer that has several gives
-  /// them together. A ticket for each, in their order, never null.
-  virtual std::vector<std::shared_ptr<ChunkTicket>> submit_all(std::uint32_t domain, std::span<const SharedBytes> plains) = 0;
+  /// Hands data chunks over, which follow each other in a stream; waits only while the queue is full. Those of one call are fingerprinted side by side, so a writer
+  /// that has several gives them together. `before` is this pipeline's ticket of the chunk before the first, or null: chunks that stood side by side once help to
+  /// find what later ones are like. A ticket for each, in their order, never null.
+  virtual std::vector<std::shared_ptr<ChunkTicket>> submit_all(std::uint32_t domain, std::span<const SharedBytes> plains,
+                                                               const std::shared_ptr<ChunkTicket>& before) = 0;
   /// The same of one.
-  std::shared_ptr<ChunkTicket> submit(std::uint32_t domain, const SharedBytes& plain) {
-    return submit_all(domain, {&plain, 1}).front();
+  std::shared_ptr<ChunkTicket> submit(std::uint32_t domain, const SharedBytes& plain, const std::shared_ptr<ChunkTicket>& before = nullptr) {
+    return submit_all(domain, {&plain, 1}, before).front();
   }
   /// Makes durable on this machine: every chunk whose ticket was ready before the call, and every journal record appended before it.
   /// Concurrent calls share one sync. Errors: kNoSpace, kInternal (the disk failed: what was not durable stays so).

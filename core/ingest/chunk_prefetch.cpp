@@ -41,76 +41,115 @@ void StoredChunkSource::State::run_prefetch(const std::stop_token& stop) {
   }
 }
 
-/// What is on this machine is opened one by one; what is not is fetched in ranges, pack by pack.
+/// Gathers records wave by wave: those of the chunks, then those of what these lean on, and so on. What is on this machine is read one by one, what is not in ranges,
+/// pack by pack. A chunk is opened as soon as its chain is there; nobody is waited for while flights are led, who might wait for one of them.
 void StoredChunkSource::State::prefetch_now(const std::vector<ChunkRef>& refs, const std::stop_token& stop) {
-  std::map<PackNumber, std::vector<Wanted>> remote;
+  std::vector<Wanted> wanted;
   for (const ChunkRef& ref : refs) {
     if (stop.stop_requested()) break;
     if (parts.plain_cache->get(ref)) continue;
-    const Result<ChunkLocation> at = locate(ref.id);
-    if (!at) continue;  // whoever reads it is told
-    const CallContext context{MonoTime::max(), stop};
-    const auto row = parts.stage.table().find(at->pack);
-    const bool staged = !row || row->state == PackState::kStaged;  // an open pack has no row yet
-    const std::optional<Bytes> near = staged ? std::nullopt : read_near(ref, *at);
     const ChunkFlights::Place place = flights.join(ref);
-    if (!place.leads) continue;
-    if (!staged && !near) {
-      remote[at->pack].push_back({place.flight, *at});
-    } else if (near) {
-      land_fetched({place.flight, *at}, *near, context);
-    } else if (const auto bytes = read_staged(*at)) {
-      land_fetched({place.flight, *at}, *bytes, context);
+    if (place.leads) wanted.push_back({place.flight, {}, ref, {}});
+  }
+  while (!wanted.empty() && !stop.stop_requested()) wanted = gather(std::move(wanted), stop);
+  for (const Wanted& each : wanted) give_up(each);
+}
+
+/// Whoever reads it finds out why, and is told.
+void StoredChunkSource::State::give_up(const Wanted& wanted) { flights.land(wanted.flight, std::nullopt); }
+
+/// One wave. Gives those that lean on a further chunk.
+std::vector<StoredChunkSource::State::Wanted> StoredChunkSource::State::gather(std::vector<Wanted> wanted, const std::stop_token& stop) {
+  std::vector<Wanted> leaning;
+  std::map<PackNumber, std::vector<Wanted>> remote;
+  for (Wanted& each : wanted) {
+    const Result<ChunkLocation> at = locate(each.next.id);
+    if (!at) {
+      give_up(each);
+      continue;
+    }
+    each.at = *at;
+    const auto row = parts.stage.table().find(at->pack);
+    const bool is_staged = !row || row->state == PackState::kStaged;  // an open pack has no row yet
+    std::optional<Bytes> record = is_staged ? read_staged(*at) : read_near(each.next, *at);
+    if (record) {
+      take(std::move(each), *std::move(record), leaning);
+    } else if (is_staged) {
+      give_up(each);
     } else {
-      flights.land(place.flight, std::nullopt);
+      remote[at->pack].push_back(std::move(each));
     }
   }
-  for (auto& [pack, wanted] : remote) fetch_ranges(std::move(wanted), stop);
+  for (auto& [pack, of_pack] : remote) fetch_ranges(std::move(of_pack), leaning, stop);
+  return leaning;
 }
 
-/// What is wanted of one pack, in ranges that are worth one request each.
-void StoredChunkSource::State::fetch_ranges(std::vector<Wanted> wanted, const std::stop_token& stop) {
-  std::sort(wanted.begin(), wanted.end(), [](const Wanted& a, const Wanted& b) { return a.at.offset < b.at.offset; });
-  std::vector<RecordRange> records;
-  for (const Wanted& each : wanted) records.push_back({each.flight->ref.id, each.at.offset, each.at.record_size_bytes});
-  std::size_t first = 0;
-  for (const auto& range : split_in_ranges(records, options.ranges)) {
-    fetch_range(std::span(wanted).subspan(first, range.size()), range, stop);
-    first += range.size();
+/// Opens the chunk if that was the last record that it needs; else it goes to `leaning`.
+void StoredChunkSource::State::take(Wanted wanted, Bytes record, std::vector<Wanted>& leaning) {
+  const Result<RecordHeader> header = decode_record_header(record);
+  const bool is_difference = header && header->codec == ChunkCodec::kDifference;
+  const Result<std::optional<LeansOn>> on = is_difference ? leans_on(wanted.next, record) : std::optional<LeansOn>();
+  wanted.links.push_back({wanted.next, std::move(record)});
+  if (!on || (*on && wanted.links.size() > static_cast<std::size_t>(kDifferenceDepthMax))) {
+    give_up(wanted);
+  } else if (*on) {
+    wanted.next = (*on)->base;
+    leaning.push_back(std::move(wanted));
+  } else {
+    land_gathered(wanted);
   }
 }
 
-void StoredChunkSource::State::fetch_range(std::span<const Wanted> wanted, std::span<const RecordRange> ranges,
-                                           const std::stop_token& stop) {
+void StoredChunkSource::State::land_gathered(const Wanted& wanted) {
+  const Result<BaseReader::Opened> opened = BaseReader::open(wanted.links);
+  if (!opened) {  // of this copy alone, perhaps
+    give_up(wanted);
+    return;
+  }
+  const Item item{opened->plain, opened->depth};
+  parts.plain_cache->put(wanted.links.front().ref, item);
+  flights.land(wanted.flight, ChunkFlights::Outcome(item));
+}
+
+/// What is wanted of one pack, in ranges that are worth one request each. Two may lean on one record.
+void StoredChunkSource::State::fetch_ranges(std::vector<Wanted> wanted, std::vector<Wanted>& leaning, const std::stop_token& stop) {
+  std::sort(wanted.begin(), wanted.end(), [](const Wanted& a, const Wanted& b) { return a.at.offset < b.at.offset; });
+  std::vector<RecordRange> records;
+  for (const Wanted& each : wanted) {
+    if (records.empty() || records.back().offset != each.at.offset) records.push_back({each.next.id, each.at.offset, each.at.record_size_bytes});
+  }
+  auto next = wanted.begin();
+  for (const auto& range : split_in_ranges(records, options.ranges)) {
+    const std::vector<Bytes> fetched = fetch_range(wanted.front().at.pack, range, stop);
+    for (std::size_t i = 0; i < range.size(); ++i) {
+      for (; next != wanted.end() && next->at.offset == range[i].offset; ++next) {
+        if (fetched.empty()) {
+          give_up(*next);
+        } else {
+          take(std::move(*next), fetched[i], leaning);
+        }
+      }
+    }
+  }
+}
+
+/// Empty when no network gave them.
+std::vector<Bytes> StoredChunkSource::State::fetch_range(PackNumber pack, std::span<const RecordRange> ranges, const std::stop_token& stop) {
   CallContext context{MonoTime::max(), stop};
   context = with_timeout(context, parts.clock, options.prefetch_timeout);
-  const Result<std::vector<NetworkCopy>> where = copies(wanted.front().at.pack);
+  const Result<std::vector<NetworkCopy>> where = copies(pack);
   Result<std::vector<Bytes>> records =
       where ? parts.networks.read_records(*where, ranges, context) : Result<std::vector<Bytes>>(where.error());
   if (!records) {
     log_debug("prefetching: " + records.error().message());
-    for (const Wanted& each : wanted) flights.land(each.flight, std::nullopt);
-    return;
+    return {};
   }
   ++network_reads;
-  for (std::size_t i = 0; i < wanted.size(); ++i) {
+  for (std::size_t i = 0; i < ranges.size(); ++i) {
     network_bytes += (*records)[i].size();
     parts.cache.put(ranges[i].id, (*records)[i]);
-    land_fetched(wanted[i], (*records)[i], context);
   }
-}
-
-/// Opens a record that was fetched for a flight that this thread leads. A difference is left to who wants it: waiting for its base while leading
-/// several flights could wait for somebody who waits for one of them.
-void StoredChunkSource::State::land_fetched(const Wanted& wanted, const Bytes& record, const CallContext& context) {
-  const Result<RecordHeader> header = decode_record_header(record);
-  if (!header || header->codec == ChunkCodec::kDifference) {
-    flights.land(wanted.flight, std::nullopt);
-    return;
-  }
-  Result<Item> item = open(wanted.flight->ref, record, 0, context);
-  // A failure may be of this copy alone; the reader finds out.
-  flights.land(wanted.flight, item ? std::optional<ChunkFlights::Outcome>(std::move(item)) : std::nullopt);
+  return *std::move(records);
 }
 
 }  // namespace holdfast

@@ -44,6 +44,14 @@ struct IngestPipeline::State {
   struct Job {
     std::uint32_t domain;
     std::shared_ptr<IngestTicket> ticket;
+    std::shared_ptr<IngestTicket> before;  ///< of the chunk before it in its stream; may be null
+  };
+  /// A chunk on its way from the encoder to its pack.
+  struct Fresh {
+    const Job* job = nullptr;
+    BaseFinder::Subject subject;
+    std::optional<ChunkId> base;
+    std::uint8_t version = 0;
   };
 
   const IngestOptions options;
@@ -69,7 +77,7 @@ struct IngestPipeline::State {
   mutable std::shared_mutex levels_mutex;
   std::map<std::uint32_t, int> levels;
 
-  std::atomic<std::uint64_t> chunks_new{0}, chunks_known{0}, bytes_in{0}, bytes_new{0}, bytes_stored{0};
+  std::atomic<std::uint64_t> chunks_new{0}, chunks_known{0}, chunks_differences{0}, bytes_in{0}, bytes_new{0}, bytes_stored{0};
   std::atomic<bool> committing{false};
 
   std::vector<std::jthread> workers;
@@ -82,10 +90,13 @@ struct IngestPipeline::State {
   bool begin_flight(const Fingerprint& fp, const std::shared_ptr<IngestTicket>& follower);
   void end_flight(const Fingerprint& fp, const Result<ChunkRef>& result);
   class Flight;
+  BaseFinder::Subject subject_of(const Job& job) const;
+  Result<EncodedChunk> encode_fresh(ChunkEncoder& encoder, const Fingerprint& fp, Fresh& fresh);
+  void keep_fresh(const Fresh& fresh, const EncodedChunk& encoded);
   bool can_reuse(PackNumber pack) const;
   Result<std::optional<ChunkRef>> find_known(const Fingerprint& fp);
-  Result<EncodedChunk> encode(ChunkEncoder& encoder, const NewChunk& chunk, const Fingerprint& fp);
-  Result<ChunkRef> append_record(const EncodedChunk& encoded, std::uint32_t domain, std::span<const ChunkId> children);
+  Result<EncodedChunk> encode(ChunkEncoder& encoder, const NewChunk& chunk, const Fingerprint& fp, const DifferenceBase* base = nullptr);
+  Result<ChunkRef> append_record(const EncodedChunk& encoded, std::uint32_t domain, std::span<const ChunkId> children, const std::optional<ChunkId>& base = {});
   Result<ChunkRef> store(ChunkEncoder& encoder, const NewChunk& chunk, const Fingerprint& fp);
   Result<ChunkRef> find_or_store(ChunkEncoder& encoder, const NewChunk& chunk, const Fingerprint& fp);
   int level(std::uint32_t domain) const;
@@ -151,8 +162,9 @@ void IngestPipeline::State::run_batch(ChunkEncoder& encoder, const std::vector<J
   for (const Job& job : batch) inputs.push_back({job.domain, ChunkKind::kData, job.ticket->plain().view()});
   std::vector<Fingerprint> fps(batch.size());
   hasher.fingerprints(key.view(), inputs, fps);
-  std::vector<EncodedChunk> fresh;
-  std::vector<const Job*> fresh_jobs;
+  for (std::size_t i = 0; i < batch.size(); ++i) batch[i].ticket->set_fingerprint(fps[i]);
+  std::vector<EncodedChunk> encoded;
+  std::vector<Fresh> fresh;
   std::uint64_t plain_bytes = 0;
   for (std::size_t i = 0; i < batch.size(); ++i) {
     const ByteView plain = batch[i].ticket->plain().view();
@@ -161,24 +173,22 @@ void IngestPipeline::State::run_batch(ChunkEncoder& encoder, const std::vector<J
     const Result<std::optional<ChunkRef>> known = find_known(fps[i]);
     if (!known || *known) {
       const Result<ChunkRef> result = known ? Result<ChunkRef>(**known) : Result<ChunkRef>(known.error());
+      batch[i].ticket->set_like(fps[i]);
       count(result, plain.size(), true);
       end_flight(fps[i], result);
       continue;
     }
-    Result<EncodedChunk> encoded = encode(encoder, {batch[i].domain, ChunkKind::kData, plain, {}}, fps[i]);
-    if (!encoded) {
-      end_flight(fps[i], encoded.error());
+    Fresh one{&batch[i], {}, {}, 0};
+    Result<EncodedChunk> record = encode_fresh(encoder, fps[i], one);
+    if (!record) {
+      end_flight(fps[i], record.error());
       continue;
     }
-    fresh.push_back(*std::move(encoded));
-    fresh_jobs.push_back(&batch[i]);
+    encoded.push_back(*std::move(record));
+    fresh.push_back(std::move(one));
   }
-  name_chunks(fresh);
-  for (std::size_t i = 0; i < fresh.size(); ++i) {
-    const Result<ChunkRef> result = append_record(fresh[i], fresh_jobs[i]->domain, {});
-    count(result, fresh[i].ref.plain_size_bytes, false);
-    end_flight(fresh[i].ref.fp, result);
-  }
+  name_chunks(encoded);
+  for (std::size_t i = 0; i < encoded.size(); ++i) keep_fresh(fresh[i], encoded[i]);
   {
     const std::lock_guard lock(queue_mutex);
     queue_bytes -= plain_bytes;
@@ -186,6 +196,44 @@ void IngestPipeline::State::run_batch(ChunkEncoder& encoder, const std::vector<J
   not_full.notify_all();
   pressure.remove_queued(plain_bytes);
   commit_when_many();
+}
+
+BaseFinder::Subject IngestPipeline::State::subject_of(const Job& job) const {
+  BaseFinder::Subject subject;
+  subject.domain = job.domain;
+  subject.similarity = parts.bases->similarity(job.ticket->plain().view());
+  if (job.before) {
+    const IngestTicket::Traits before = job.before->traits();
+    subject.before = before.fp;
+    subject.before_like = before.like;
+  }
+  return subject;
+}
+
+/// As a difference, where there is something to lean on and that pays.
+Result<EncodedChunk> IngestPipeline::State::encode_fresh(ChunkEncoder& encoder, const Fingerprint& fp, Fresh& fresh) {
+  const NewChunk chunk{fresh.job->domain, ChunkKind::kData, fresh.job->ticket->plain().view(), {}};
+  if (parts.bases == nullptr) return encode(encoder, chunk, fp);
+  fresh.subject = subject_of(*fresh.job);
+  const std::optional<BaseFinder::Found> found = parts.bases->find(fresh.subject);
+  if (!found) return encode(encoder, chunk, fp);
+  fresh.job->ticket->set_like(found->like);
+  HOLDFAST_ASSIGN(EncodedChunk encoded, encode(encoder, chunk, fp, &found->base));
+  const bool is_difference = encoded.codec == ChunkCodec::kDifference;
+  parts.bases->note(chunk.domain, is_difference);
+  if (is_difference) {
+    fresh.base = found->base.ref.id;
+    fresh.version = found->version;
+  }
+  return encoded;
+}
+
+void IngestPipeline::State::keep_fresh(const Fresh& fresh, const EncodedChunk& encoded) {
+  const Result<ChunkRef> result = append_record(encoded, fresh.job->domain, {}, fresh.base);
+  count(result, encoded.ref.plain_size_bytes, false);
+  if (result && fresh.base) ++chunks_differences;
+  if (result && parts.bases != nullptr) parts.bases->learn(fresh.subject, encoded.ref.fp, fresh.version);
+  end_flight(encoded.ref.fp, result);
 }
 
 /// True when the caller is to store it; `ticket` is answered with the others at the end of the flight.
@@ -231,10 +279,7 @@ class IngestPipeline::State::Flight {
 };
 
 bool IngestPipeline::State::can_reuse(PackNumber pack) const {
-  if (!parts.stage.is_usable(pack)) return false;
-  const auto row = parts.stage.table().find(pack);
-  // An open pack has no row.
-  return !row || row->state == PackState::kStaged || parts.placement.has_good_copy(row->id);
+  return BaseReader::can_lean_on(parts.stage, parts.placement, pack);
 }
 
 Result<std::optional<ChunkRef>> IngestPipeline::State::find_known(const Fingerprint& fp) {
@@ -256,18 +301,20 @@ Result<std::optional<ChunkRef>> IngestPipeline::State::find_known(const Fingerpr
 }
 
 /// Its id is left to name_chunks().
-Result<EncodedChunk> IngestPipeline::State::encode(ChunkEncoder& encoder, const NewChunk& chunk, const Fingerprint& fp) {
+Result<EncodedChunk> IngestPipeline::State::encode(ChunkEncoder& encoder, const NewChunk& chunk, const Fingerprint& fp, const DifferenceBase* base) {
   EncodeOptions how;
   how.zstd_level = level(chunk.domain);
   how.leave_unnamed = true;
-  return encoder.encode(chunk.kind, chunk.plain, fp, how);
+  return encoder.encode(chunk.kind, chunk.plain, fp, how, base);
 }
 
-Result<ChunkRef> IngestPipeline::State::append_record(const EncodedChunk& encoded, std::uint32_t domain, std::span<const ChunkId> children) {
+Result<ChunkRef> IngestPipeline::State::append_record(const EncodedChunk& encoded, std::uint32_t domain, std::span<const ChunkId> children,
+                                                      const std::optional<ChunkId>& base) {
   NewRecord record;
   record.domain = domain;
   record.ref = encoded.ref;
   record.record = encoded.record;
+  record.base = base;
   record.children = children;
   HOLDFAST_TRY(parts.stage.append(record));
   bytes_stored += encoded.record.size();
@@ -370,12 +417,14 @@ void IngestPipeline::set_zstd_level(std::uint32_t domain, int level) {
   state_->levels[domain] = level;
 }
 
-std::vector<std::shared_ptr<ChunkTicket>> IngestPipeline::submit_all(std::uint32_t domain, std::span<const SharedBytes> plains) {
+std::vector<std::shared_ptr<ChunkTicket>> IngestPipeline::submit_all(std::uint32_t domain, std::span<const SharedBytes> plains,
+                                                                     const std::shared_ptr<ChunkTicket>& before) {
   std::vector<State::Job> jobs;
   jobs.reserve(plains.size());
   for (const auto& plain : plains) {
     HOLDFAST_CHECK(!plain.empty() && plain.size() <= kChunkPlainMaxBytes);
-    jobs.push_back({domain, std::make_shared<IngestTicket>(plain)});
+    auto follows = jobs.empty() ? std::static_pointer_cast<IngestTicket>(before) : jobs.back().ticket;
+    jobs.push_back({domain, std::make_shared<IngestTicket>(plain), std::move(follows)});
   }
   std::vector<std::shared_ptr<ChunkTicket>> tickets;
   tickets.reserve(jobs.size());
@@ -419,6 +468,7 @@ IngestCounters IngestPipeline::counters() const noexcept {
   IngestCounters counters;
   counters.chunks_new = state_->chunks_new.load();
   counters.chunks_known = state_->chunks_known.load();
+  counters.chunks_differences = state_->chunks_differences.load();
   counters.bytes_in = state_->bytes_in.load();
   counters.bytes_new = state_->bytes_new.load();
   counters.bytes_stored = state_->bytes_stored.load();

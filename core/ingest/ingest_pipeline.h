@@ -6,6 +6,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/secret_bytes.h"
+#include "core/ingest/base_finder.h"
 #include "core/ingest/chunk_pipeline.h"
 #include "core/ingest/placement_directory.h"
 #include "core/ingest/plain_cache.h"
@@ -25,6 +26,7 @@ struct IngestCounters {
   std::uint64_t chunks_new = 0;
   std::uint64_t chunks_known = 0;
   std::uint64_t bytes_in = 0;       ///< plaintext of both
+  std::uint64_t chunks_differences = 0;  ///< of the new ones
   std::uint64_t bytes_new = 0;      ///< plaintext of new chunks
   std::uint64_t bytes_stored = 0;   ///< records of new chunks
 };
@@ -41,6 +43,7 @@ class IngestPipeline final : public ChunkPipeline {
     RandomSource& random;
     const PlacementDirectory& placement;  ///< a known chunk whose pack left staging is reused while a good copy of the pack is known
     std::shared_ptr<PlainCache> plain_cache;  ///< nodes go here as they are put, for the source to find; may be null
+    BaseFinder* bases = nullptr;              ///< null: every chunk is stored whole
   };
   IngestPipeline(const IngestOptions& options, const Parts& parts, ByteView fingerprint_key);
   /// Finishes what was submitted, then joins.
@@ -49,7 +52,7 @@ class IngestPipeline final : public ChunkPipeline {
   /// Compression of a domain's chunks from now on; 1 unless set.
   void set_zstd_level(std::uint32_t domain, int level);
 
-  std::vector<std::shared_ptr<ChunkTicket>> submit_all(std::uint32_t domain, std::span<const SharedBytes> plains) override;
+  std::vector<std::shared_ptr<ChunkTicket>> submit_all(std::uint32_t domain, std::span<const SharedBytes> plains, const std::shared_ptr<ChunkTicket>& before) override;
   Result<ChunkRef> put(std::uint32_t domain, ChunkKind kind, ByteView plain,
                        std::span<const ChunkId> children) override;
   /// As put, but stores the chunk whether it is known or not, under a new id: for a node that is known and lies where

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <mutex>
 #include <optional>
 
 #include "core/ingest/chunk_pipeline.h"
@@ -19,6 +20,23 @@ class IngestTicket final : public ChunkTicket {
     return *answer_;
   }
   const SharedBytes& plain() const noexcept override { return plain_; }
+  /// What is known of the chunk before it is stored, for the one that follows it in its stream.
+  struct Traits {
+    std::optional<Fingerprint> fp;
+    std::optional<Fingerprint> like;  ///< of the older chunk that it is like, or its own where it was known already
+  };
+  [[nodiscard]] Traits traits() const {
+    const std::lock_guard lock(traits_mutex_);
+    return traits_;
+  }
+  void set_fingerprint(const Fingerprint& fp) {
+    const std::lock_guard lock(traits_mutex_);
+    traits_.fp = fp;
+  }
+  void set_like(const Fingerprint& like) {
+    const std::lock_guard lock(traits_mutex_);
+    traits_.like = like;
+  }
 
   /// Once.
   void answer(Result<ChunkRef> result) {
@@ -31,6 +49,8 @@ class IngestTicket final : public ChunkTicket {
   const SharedBytes plain_;
   std::optional<Result<ChunkRef>> answer_;  // written before ready_ is set, read after
   std::atomic<bool> ready_{false};
+  mutable std::mutex traits_mutex_;
+  Traits traits_;
 };
 
 }  // namespace holdfast

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "core/chunk/chunk_codec.h"
+#include "core/ingest/base_reader.h"
 #include "core/ingest/chunk_flights.h"
 #include "core/ingest/stored_chunk_source.h"
 
@@ -36,9 +37,12 @@ struct StoredChunkSource::State {
   Result<std::vector<NetworkCopy>> copies(PackNumber pack) const;
 
   // Prefetching (chunk_prefetch.cpp).
+  /// A chunk whose record, and those of what it leans on, are being gathered for a flight that this thread leads.
   struct Wanted {
     std::shared_ptr<ChunkFlights::Flight> flight;
-    ChunkLocation at;
+    std::vector<BaseReader::Link> links;  ///< what is there
+    ChunkRef next;                        ///< whose record is wanted
+    ChunkLocation at;                     ///< of that
   };
   std::mutex queue_mutex;
   std::condition_variable_any queue_changed;
@@ -47,9 +51,12 @@ struct StoredChunkSource::State {
   void enqueue(std::span<const ChunkRef> refs);
   void run_prefetch(const std::stop_token& stop);
   void prefetch_now(const std::vector<ChunkRef>& refs, const std::stop_token& stop);
-  void fetch_ranges(std::vector<Wanted> wanted, const std::stop_token& stop);
-  void fetch_range(std::span<const Wanted> wanted, std::span<const RecordRange> ranges, const std::stop_token& stop);
-  void land_fetched(const Wanted& wanted, const Bytes& record, const CallContext& context);
+  std::vector<Wanted> gather(std::vector<Wanted> wanted, const std::stop_token& stop);
+  void take(Wanted wanted, Bytes record, std::vector<Wanted>& leaning);
+  void give_up(const Wanted& wanted);
+  void land_gathered(const Wanted& wanted);
+  void fetch_ranges(std::vector<Wanted> wanted, std::vector<Wanted>& leaning, const std::stop_token& stop);
+  std::vector<Bytes> fetch_range(PackNumber pack, std::span<const RecordRange> ranges, const std::stop_token& stop);
 
   std::vector<std::jthread> threads;
 };

@@ -55,6 +55,7 @@ void FileContent::make_empty() {
   const std::lock_guard lock(mutex_);
   pieces_.clear();
   tail_.clear();
+  last_ = nullptr;
   dirty_ = {};
   tail_start_ = size_ = tail_scanned_ = first_pending_ = same_pieces_ = same_tail_ = 0;
   last_is_cut_ = false;
@@ -85,9 +86,9 @@ Result<SharedBytes> FileContent::plain_of(const Piece& piece, const CallContext&
   return plain;
 }
 
-FileContent::Piece FileContent::submit(std::uint64_t offset, ByteView plain) {
+FileContent::Piece FileContent::submit(std::uint64_t offset, ByteView plain, const std::shared_ptr<ChunkTicket>& before) {
   ++parts_.chunks_cut;
-  return {offset, plain.size(), std::nullopt, parts_.pipeline.submit(parts_.domain, SharedBytes::copy_of(plain))};
+  return {offset, plain.size(), std::nullopt, parts_.pipeline.submit(parts_.domain, SharedBytes::copy_of(plain), before)};
 }
 
 /// Turns tickets that are ready (or, with `wait`, all) into references. A chunk that could not be stored is handed over anew, so that
@@ -127,7 +128,8 @@ void FileContent::cut_tail() {
       tail_scanned_ = rest.size();
       break;
     }
-    Piece piece = submit(tail_start_ + head, rest.first(*cut));
+    Piece piece = submit(tail_start_ + head, rest.first(*cut), last_);
+    last_ = piece.ticket;
     head += *cut;
     tail_scanned_ = 0;
     // The tail's bytes go later, all at once: until then readers find the same bytes in the piece or the tail.
@@ -147,7 +149,7 @@ void FileContent::cut_tail() {
 void FileContent::finish_tail() {
   cut_tail();
   if (tail_.empty()) return;
-  Piece piece = submit(tail_start_, tail_);
+  Piece piece = submit(tail_start_, tail_, last_);
   const std::lock_guard lock(mutex_);
   push_piece(std::move(piece));
   tail_.clear();
@@ -224,7 +226,8 @@ void FileContent::append_stream(const LentBytes& lent) {
     data = data.subspan(*cut);
   }
   parts_.chunks_cut += chunks.size();
-  const std::vector<std::shared_ptr<ChunkTicket>> tickets = parts_.pipeline.submit_all(parts_.domain, chunks);
+  const std::vector<std::shared_ptr<ChunkTicket>> tickets = parts_.pipeline.submit_all(parts_.domain, chunks, last_);
+  if (!tickets.empty()) last_ = tickets.back();
   const std::lock_guard lock(mutex_);
   for (std::size_t i = 0; i < chunks.size(); ++i) push_piece({tail_start_, chunks[i].size(), std::nullopt, tickets[i]});
   if (!chunks.empty()) {

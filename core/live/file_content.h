@@ -88,7 +88,7 @@ class FileContent {
   void rebuild_locked(const std::vector<Replacement>& replacements);
 
   Result<SharedBytes> plain_of(const Piece& piece, const CallContext& context) const;
-  Piece submit(std::uint64_t offset, ByteView plain);
+  Piece submit(std::uint64_t offset, ByteView plain, const std::shared_ptr<ChunkTicket>& before);
   Status pull_last_chunk(const CallContext& context);
   void cut_tail();
   void append_stream(const LentBytes& lent);
@@ -116,6 +116,7 @@ class FileContent {
   std::uint64_t counted_dirty_ = 0;  ///< what of dirty_ parts_.dirty_bytes has
   std::uint64_t size_ = 0;
   std::size_t first_pending_ = 0;  ///< no piece before it has a ticket
+  std::shared_ptr<ChunkTicket> last_;  ///< of the last chunk that was cut off the stream, while it goes on
   bool is_stuck_ = false;          ///< the last attempt to store what was written failed
 
   // What the last published content was (for extensions).

@@ -25,9 +25,12 @@ Status FileContent::rechunk_from(std::uint64_t dirty_offset, std::vector<Replace
   // A boundary inside a run that an earlier one ended on stays: runs don't overlap.
   if (!done.empty()) run.base = std::max(run.base, done.back().range.end());
   const std::uint64_t begin = run.base;
+  const auto hand_over = [&](std::uint64_t offset, ByteView plain) {
+    run.pieces.push_back(submit(offset, plain, run.pieces.empty() ? nullptr : run.pieces.back().ticket));
+  };
   const auto finish_rest = [&] {
     if (run.buffer.empty()) return;
-    run.pieces.push_back(submit(run.base, run.buffer));
+    hand_over(run.base, run.buffer);
     run.base = run.end();
     run.buffer.clear();
   };
@@ -58,7 +61,7 @@ Status FileContent::rechunk_from(std::uint64_t dirty_offset, std::vector<Replace
     dirty_.overlay(position, fresh);
     std::size_t head = 0;
     while (const auto cut = parts_.chunker.first_cut_after(ByteView(run.buffer).subspan(head), run.scanned)) {
-      run.pieces.push_back(submit(run.base + head, ByteView(run.buffer).subspan(head, *cut)));
+      hand_over(run.base + head, ByteView(run.buffer).subspan(head, *cut));
       head += *cut;
       run.scanned = 0;
       const std::uint64_t at = run.base + head;
@@ -206,6 +209,7 @@ Result<ContentUpdate> FileContent::finish(bool keep_tail, const CallContext& con
   fill_gaps(true);
   if (!keep_tail) finish_tail();
   HOLDFAST_TRY(resolve(true));
+  if (!keep_tail) last_ = nullptr;  // its plaintext need not stay in memory
   return snapshot();
 }
 

@@ -12,6 +12,7 @@
 #include "core/base/clock.h"
 #include "core/crypto/keyring.h"
 #include "core/index/chunk_index.h"
+#include "core/index/feature_table.h"
 #include "core/live/live_tree.h"
 #include "core/store/object_store.h"
 #include "core/tree/tree.h"
@@ -114,6 +115,7 @@ struct LocalStores {
   std::shared_ptr<ChunkIndex> index;
   std::shared_ptr<ChunkCache> cache;
   std::shared_ptr<ViewStore> view;
+  std::shared_ptr<FeatureTable> features = nullptr;  ///< null: every chunk is stored whole
 };
 using OpenLocalStores = std::function<Result<LocalStores>(ByteView index_key, ByteView view_key)>;
 

@@ -192,6 +192,7 @@ Status RepositoryImpl::checkpoint() {
   }
   for (const auto& database : all_databases()) database->live->append_checkpoint();
   stage_->restate_at_next_commit();
+  if (stores_.features) stores_.features->keep();
   // Any position but 0 says that the index is whole; the journal's own are not stored (core/journal/README.md).
   const Status synced = stores_.index->sync(journal_->next_position() + 1);
   if (!synced && synced.error().code() == ErrorCode::kCorrupt) stage_->report_index_damage();

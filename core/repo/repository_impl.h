@@ -183,6 +183,7 @@ class RepositoryImpl final : public Repository {
   std::unique_ptr<StoredChunkSource> source_;
   std::unique_ptr<IndexRebuilder> rebuilder_;
   std::unique_ptr<ChunkSource> rebuilding_source_;
+  std::unique_ptr<BaseFinder> bases_;  ///< null without a feature table
   std::unique_ptr<IngestPipeline> pipeline_;
   std::unique_ptr<LiveNodes> live_nodes_;
   std::unique_ptr<ChunkPipeline> live_pipeline_;

@@ -98,8 +98,10 @@ Status RepositoryImpl::open_stage() {
   rebuilder_ = std::make_unique<IndexRebuilder>(IndexRebuilder::Parts{*stage_, *stores_.index, catalog_->view(), *options_.networks, *options_.clock,
                                                                       SecretBytes::copy_of(secrets_->keys->maintenance())});
   rebuilding_source_ = make_rebuilding_source(*source_, *rebuilder_, [this](const CallContext& context) { return find_more_packs(context); });
+  const BaseReader::Parts reading{*stage_, *stores_.index, *stores_.cache, catalog_->view(), *options_.networks, *options_.clock};
+  if (stores_.features) bases_ = std::make_unique<BaseFinder>(BaseFinder::Parts{gear_, *stores_.features, reading});
   pipeline_ = std::make_unique<IngestPipeline>(
-      IngestOptions{.relief_deadline = options_.staging_wait}, IngestPipeline::Parts{*stage_, *stores_.index, *journal_, *options_.clock, *options_.random, catalog_->view(), plain_cache_}, secrets_->keys->fingerprint());
+      IngestOptions{.relief_deadline = options_.staging_wait}, IngestPipeline::Parts{*stage_, *stores_.index, *journal_, *options_.clock, *options_.random, catalog_->view(), plain_cache_, bases_.get()}, secrets_->keys->fingerprint());
   live_nodes_ =
       std::make_unique<LiveNodes>(LiveNodes::Parts{*stage_, *stores_.cache, *source_, *rebuilding_source_, *pipeline_});
   live_pipeline_ = live_nodes_->make_pipeline();

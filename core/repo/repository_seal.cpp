@@ -167,6 +167,7 @@ Result<SealResult> RepositoryImpl::publish_sealed(Database& database, const Seal
   HOLDFAST_TRY(catalog_->add_key(seal_snapshot_key(record.id, key.view(), secrets_->genesis.vault_key)));
   const std::vector<LogEntry> entries{{record.time, SealedEntry{std::move(bytes)}}};
   HOLDFAST_TRY(catalog_->append(entries));
+  if (stores_.features) stores_.features->keep();
   const auto noted = catalog_->view().set_fields(record.id, fields, last_pack);
   if (!noted) log_warning("noting a snapshot in the view: " + noted.error().message());
   ++seals_;

@@ -40,6 +40,7 @@ struct StoreTraits {
   std::uint64_t object_size_liked_bytes = 0;  ///< 0: no preference
   std::uint32_t calls_in_flight_max = 4;
   std::chrono::milliseconds visible_after_max{0};  ///< longest wait from put to readable
+  bool is_at_hand = false;     ///< a read costs what one of a disk of this machine costs
   bool can_remove = false;
   bool erases = false;         ///< removal really ends the bytes (unpinning does not)
   bool has_mutable_names = false;

@@ -37,11 +37,13 @@ struct World {
     const auto settled = repository.settle(true, patient());
     EXPECT_TRUE(settled.has_value()) << (settled ? "" : settled.error().message());
   }
+  /// The largest first.
   [[nodiscard]] std::vector<std::filesystem::path> packs(const std::string& network) const {
     std::vector<std::filesystem::path> out;
     for (const auto& item : std::filesystem::recursive_directory_iterator(folder.path() + "/" + network + "/packs")) {
       if (item.is_regular_file()) out.push_back(item.path());
     }
+    std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return std::filesystem::file_size(a) > std::filesystem::file_size(b); });
     return out;
   }
   VerifyReport::Snapshot verify(VerifyLevel level) {

@@ -199,6 +199,45 @@ TEST_F(ChunkCodecTest, UselessBase_IsNotUsed) {
   EXPECT_EQ(encode(text_bytes(65'536), &lean).codec, ChunkCodec::kZstd);
 }
 
+TEST_F(ChunkCodecTest, DifferenceThatIsLongerThanAskedFor_IsNotTaken) {
+  const Bytes base_plain = random_bytes(65'536, 21);
+  Bytes plain = base_plain;
+  for (std::size_t at = 0; at < plain.size(); at += 500) plain[at] ^= 0x55;
+  const EncodedChunk base = encode(base_plain);
+  DifferenceBase lean{base.ref, base_plain, 0};
+  lean.record_max_bytes = 60'000;
+  const EncodedChunk difference = encode(plain, &lean);
+  ASSERT_EQ(difference.codec, ChunkCodec::kDifference);
+  const auto size = static_cast<std::uint32_t>(difference.record.size());
+  EXPECT_LT(size, encode(plain).record.size());
+  lean.record_max_bytes = size + 100;  // zstd wants some room more than it takes
+  EXPECT_EQ(encode(plain, &lean).record.size(), size);
+  for (const std::uint32_t less : {size - 1, 200U, kRecordOverheadBytes + 1, 1U}) {
+    lean.record_max_bytes = less;
+    EXPECT_EQ(encode(plain, &lean).codec, ChunkCodec::kStored) << less;
+  }
+}
+
+TEST_F(ChunkCodecTest, WhatADifferenceLeansOn_IsReadWithoutItsBase) {
+  const Bytes base_plain = text_bytes(20'000);
+  Bytes plain = base_plain;
+  plain[77] ^= 1;
+  const EncodedChunk base = encode(base_plain);
+  const DifferenceBase lean{base.ref, base_plain, 0};
+  const EncodedChunk difference = encode(plain, &lean);
+  const auto on = leans_on(difference.ref, difference.record);
+  ASSERT_TRUE(on) << on.error().message();
+  ASSERT_TRUE(*on);
+  EXPECT_EQ((*on)->base.id, base.ref.id);
+  EXPECT_EQ((*on)->base.key, base.ref.key);
+  EXPECT_EQ((*on)->base.plain_size_bytes, base.ref.plain_size_bytes);
+  EXPECT_EQ((*on)->depth, 0);
+  EXPECT_FALSE(leans_on(base.ref, base.record).value());
+  Bytes damaged = difference.record;
+  damaged[40] ^= 1;
+  EXPECT_EQ(leans_on(difference.ref, damaged).error().code(), ErrorCode::kCorrupt);
+}
+
 TEST_F(ChunkCodecTest, BasesOfOtherSizes_Serve) {
   // Incompressible content, so that only the base can make it small; up to the largest chunks.
   for (const auto& [base_size, size] : std::initializer_list<std::pair<std::size_t, std::size_t>>{

@@ -13,13 +13,14 @@
 
 namespace holdfast::testing {
 
-/// Stage, real journal, pipeline and source over one folder; networks "a" and "b" in memory.
+/// Stage, real journal, pipeline and source over one folder; networks "a" (at hand) and "b" in memory.
 struct IngestRig final : PlacementDirectory {
   explicit IngestRig(FakeClock::Sleep sleep = FakeClock::Sleep::kJump) : clock(sleep) {
     std::vector<std::shared_ptr<ObjectStore>> stores;
     for (const std::string name : {"a", "b"}) {
       MemoryStore::Options about;
       about.name = name;
+      about.is_at_hand = name == "a";
       faulty[name] = std::make_shared<FaultyStore>(std::make_shared<MemoryStore>(about), clock, 5);
       stores.push_back(faulty[name]);
     }
@@ -41,8 +42,9 @@ struct IngestRig final : PlacementDirectory {
     HOLDFAST_ASSIGN(report, stage->finish_replay());
     journal->set_prepare([this] { return stage->prepare(); });
     plain_cache = std::make_shared<PlainCache>(plain_cache_bytes);
+    if (features) bases = std::make_unique<BaseFinder>(BaseFinder::Parts{gear, *features, {*stage, *index, *cache, *this, *networks, clock}});
     pipeline = std::make_unique<IngestPipeline>(
-        options, IngestPipeline::Parts{*stage, *index, *journal, clock, random, *this, plain_cache}, Bytes(32, 4));
+        options, IngestPipeline::Parts{*stage, *index, *journal, clock, random, *this, plain_cache, bases.get()}, Bytes(32, 4));
     reader = std::make_unique<ReplicatedReader>(*networks, clock);
     source = std::make_unique<StoredChunkSource>(
         source_options, StoredChunkSource::Parts{*stage, *index, *cache, *this, *reader, clock, plain_cache});
@@ -52,6 +54,7 @@ struct IngestRig final : PlacementDirectory {
     source.reset();
     reader.reset();
     pipeline.reset();
+    bases.reset();
     journal.reset();
     stage.reset();
   }
@@ -92,6 +95,8 @@ struct IngestRig final : PlacementDirectory {
   SourceOptions source_options;
   std::shared_ptr<ChunkIndex> index = make_memory_chunk_index();
   std::shared_ptr<ChunkCache> cache = make_memory_chunk_cache(64ULL << 20U);
+  std::shared_ptr<FeatureTable> features;  ///< with one, chunks are stored as differences
+  const GearTable gear = make_gear_table(Bytes(32, 9));
   std::map<std::string, std::shared_ptr<FaultyStore>> faulty;
   std::unique_ptr<NetworkSet> networks;
   std::map<PackId, std::vector<NetworkCopy>> copies_;
@@ -101,6 +106,7 @@ struct IngestRig final : PlacementDirectory {
   std::unique_ptr<Stage> stage;
   std::unique_ptr<Journal> journal;
   std::shared_ptr<PlainCache> plain_cache;
+  std::unique_ptr<BaseFinder> bases;
   std::unique_ptr<IngestPipeline> pipeline;
   std::unique_ptr<ReplicatedReader> reader;
   std::unique_ptr<StoredChunkSource> source;

@@ -62,7 +62,7 @@ TEST(IngestPipeline, ChunksOfOneCall_GetTheirTicketsInOrderAndWaitForRoom) {
   std::vector<SharedBytes> plains;
   for (int i = 0; i < 20; ++i) plains.push_back(SharedBytes::copy_of(rig.random.bytes(40'000)));
   plains.push_back(plains[3]);
-  const auto tickets = rig.pipeline->submit_all(7, plains);
+  const auto tickets = rig.pipeline->submit_all(7, plains, nullptr);
   ASSERT_EQ(tickets.size(), plains.size());
   for (std::size_t i = 0; i < plains.size(); ++i) {
     const auto ref = tickets[i]->wait();
@@ -73,7 +73,7 @@ TEST(IngestPipeline, ChunksOfOneCall_GetTheirTicketsInOrderAndWaitForRoom) {
   }
   EXPECT_EQ(*tickets.back()->wait(), *tickets[3]->wait());
   EXPECT_EQ(rig.pipeline->counters().chunks_new, 20U);
-  EXPECT_TRUE(rig.pipeline->submit_all(7, {}).empty());
+  EXPECT_TRUE(rig.pipeline->submit_all(7, {}, nullptr).empty());
 }
 
 TEST(IngestPipeline, PutThatRunsOutOfMemory_LeavesNobodyWaiting) {

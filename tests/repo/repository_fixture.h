@@ -47,7 +47,7 @@ class Machine {
     // The view lives as long as the machine: what a real one has on disk. The index is lost with the process.
     out.open_stores = [this](ByteView, ByteView) -> Result<LocalStores> {
       if (!view_) view_ = make_memory_view_store();
-      return LocalStores{index_ ? index_ : make_memory_chunk_index(), make_memory_chunk_cache(8U << 20), view_};
+      return LocalStores{index_ ? index_ : make_memory_chunk_index(), make_memory_chunk_cache(8U << 20), view_, features_};
     };
     return out;
   }
@@ -107,6 +107,7 @@ class Machine {
   Clock* clock_ = &system_clock();
   std::shared_ptr<ViewStore> view_;
   std::shared_ptr<ChunkIndex> index_;
+  std::shared_ptr<FeatureTable> features_ = make_memory_feature_table();
   std::map<std::string, PolicyEdit> databases_;
   std::unique_ptr<Repository> repository_;
 };

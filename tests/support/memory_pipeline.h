@@ -17,7 +17,7 @@ class MemoryPipeline final : public ChunkPipeline, public ChunkSource {
   /// `chunks` (what is on disk) and `journal` outlive it.
   MemoryPipeline(MemoryChunks& chunks, Journal& journal) : chunks_(chunks), journal_(journal) {}
 
-  std::vector<std::shared_ptr<ChunkTicket>> submit_all(std::uint32_t domain, std::span<const SharedBytes> plains) override {
+  std::vector<std::shared_ptr<ChunkTicket>> submit_all(std::uint32_t domain, std::span<const SharedBytes> plains, const std::shared_ptr<ChunkTicket>&) override {
     std::vector<std::shared_ptr<ChunkTicket>> tickets;
     for (const auto& plain : plains) tickets.push_back(hand_over(domain, plain));
     return tickets;

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "core/base/clock.h"
+#include "core/ingest/placement_directory.h"
+#include "core/stage/stage.h"
+#include "core/store/object_store.h"
+
+namespace holdfast {
+
+/// Reads what new chunks may lean on, where that costs no more than a disk of this machine: from staging, the chunk cache, or a network at hand. Past the caches of
+/// plaintext, since a base is wanted once. Safe from any thread.
+class BaseReader {
+ public:
+  struct Parts {
+    Stage& stage;
+    ChunkIndex& index;
+    ChunkCache& cache;
+    const PlacementDirectory& placement;
+    const NetworkSet& networks;
+    Clock& clock;
+  };
+  explicit BaseReader(const Parts& parts) : parts_(parts) {}
+
+  /// A chunk of a chain. Its record was verified if it is a difference; open() verifies all that it uses.
+  struct Link {
+    ChunkRef ref;
+    Bytes record;
+  };
+  /// `ref` and all that it leans on, down to a whole chunk, which is the last. Empty when something of it is not at hand, is damaged, or lies in
+  /// a pack that nobody should lean on any more.
+  [[nodiscard]] std::vector<Link> chain(const ChunkRef& ref) const;
+
+  struct Opened {
+    std::shared_ptr<const Bytes> plain;
+    int depth = 0;
+  };
+  /// The plaintext of the first link of a chain's end. Errors: kCorrupt.
+  [[nodiscard]] static Result<Opened> open(std::span<const Link> chain);
+
+  /// Whether chunks of that pack may be used for new data: it is here or some network has it.
+  [[nodiscard]] static bool can_lean_on(const Stage& stage, const PlacementDirectory& placement, PackNumber pack);
+
+ private:
+  [[nodiscard]] std::optional<ChunkLocation> locate(const ChunkId& id) const;
+  [[nodiscard]] std::optional<Bytes> record_at(const ChunkId& id, const ChunkLocation& at) const;
+  [[nodiscard]] std::optional<Bytes> from_network(const ChunkLocation& at) const;
+
+  const Parts parts_;
+};
+
+}  // namespace holdfast

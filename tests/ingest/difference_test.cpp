@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gmock/gmock.h>
+
+#include "core/chunk/chunk_codec.h"
+#include "tests/ingest/ingest_rig.h"
+
+// New chunks that are stored as differences to older ones.
+namespace holdfast {
+namespace {
+
+using testing::IngestRig;
+using testing::SeededRandom;
+
+constexpr std::size_t kSize = 65'536;
+
+/// Text that compresses about 2 : 1, so that a whole record is large beside a difference.
+Bytes text(SeededRandom& random, std::size_t size = kSize) {
+  Bytes out = random.bytes(size);
+  for (auto& byte : out) byte = static_cast<std::uint8_t>('a' + byte % 16);
+  return out;
+}
+
+/// Some runs of 20 bytes are others.
+Bytes next_version(Bytes plain, SeededRandom& random, int changes = 5) {
+  for (int i = 0; i < changes; ++i) {
+    const Bytes fresh = text(random, 20);
+    std::copy(fresh.begin(), fresh.end(), plain.begin() + static_cast<std::ptrdiff_t>(random.next() % (plain.size() - 20)));
+  }
+  return plain;
+}
+
+class Differences : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    rig.features = make_memory_feature_table();
+    rig.options.threads = 1;
+    ASSERT_TRUE(rig.open());
+  }
+  ChunkRef store(const Bytes& plain) {
+    const auto ref = rig.submit(plain);
+    if (!ref) ADD_FAILURE() << ref.error().message();
+    return ref ? *ref : ChunkRef{};
+  }
+  void expect_readable(const ChunkRef& ref, const Bytes& plain) {
+    const auto back = rig.source->read(ref, {});
+    ASSERT_TRUE(back) << back.error().message();
+    EXPECT_EQ(**back, plain);
+  }
+  Bytes record_of(const ChunkRef& ref) { return rig.source->read_record(ref.id, {}).value(); }
+  std::optional<LeansOn> base_of(const ChunkRef& ref) { return leans_on(ref, record_of(ref)).value(); }
+  int depth_of(const ChunkRef& ref) {
+    const auto on = base_of(ref);
+    return on ? on->depth + 1 : 0;
+  }
+  IngestRig rig;
+  SeededRandom random_{77};
+};
+
+TEST_F(Differences, NextVersionOfAChunk_TakesNextToNothing) {
+  const Bytes first = text(random_);
+  const ChunkRef whole = store(first);
+  const Bytes second = next_version(first, random_);
+  const ChunkRef difference = store(second);
+  EXPECT_EQ(depth_of(whole), 0);
+  ASSERT_EQ(depth_of(difference), 1);
+  EXPECT_EQ(base_of(difference)->base.id, whole.id);
+  EXPECT_LT(record_of(difference).size(), record_of(whole).size() / 20);
+  EXPECT_EQ(rig.pipeline->counters().chunks_differences, 1U);
+  // It is known under its own content, from memory and after everything left for the networks.
+  EXPECT_EQ(store(second), difference);
+  rig.move_to_networks({"b"});
+  expect_readable(difference, second);
+}
+
+TEST_F(Differences, ThirtyVersions_NeedChainsOfSevenAndAllComeBack) {
+  std::vector<std::pair<ChunkRef, Bytes>> versions;
+  Bytes plain = text(random_);
+  for (int i = 0; i < 31; ++i) {
+    versions.emplace_back(store(plain), plain);
+    plain = next_version(plain, random_, 2);
+  }
+  int next_to_it = 0;
+  for (std::size_t i = 1; i < versions.size(); ++i) {
+    EXPECT_LE(depth_of(versions[i].first), 7) << i;
+    ASSERT_GT(depth_of(versions[i].first), 0) << i;
+    if (base_of(versions[i].first)->base.id == versions[i - 1].first.id) ++next_to_it;
+  }
+  EXPECT_EQ(next_to_it, 23);  // of 1 to 30 those that 4 doesn't divide
+  EXPECT_EQ(base_of(versions[16].first)->base.id, versions[0].first.id);
+  EXPECT_EQ(base_of(versions[20].first)->base.id, versions[16].first.id);
+  rig.move_to_networks({"b"});
+  for (const auto& [ref, content] : versions) expect_readable(ref, content);
+}
+
+TEST(LinksToSkip, VersionsAreCountedInDigitsOfBase4) {
+  for (unsigned version = 0; version < 254; ++version) {
+    unsigned digits = 0;
+    for (unsigned rest = version; rest > 0; rest /= 4) digits += rest % 4;
+    // Skipping leads from the newest version's depth to that of the next one's base.
+    unsigned next_digits = 0;
+    for (unsigned rest = version + 1; rest > 0; rest /= 4) next_digits += rest % 4;
+    EXPECT_EQ(digits - links_to_skip(static_cast<std::uint8_t>(version)) + 1, next_digits) << version;
+  }
+}
+
+TEST_F(Differences, ChainThatCostsAsMuchAsAWholeChunk_EndsWithOne) {
+  Bytes plain = text(random_);
+  store(plain);
+  bool ended = false;
+  std::uint64_t differences = 0;
+  std::uint64_t whole = record_of(store(plain)).size();
+  for (int i = 0; i < 20 && !ended; ++i) {
+    plain = next_version(plain, random_, 300);  // a tenth of it
+    const ChunkRef ref = store(plain);
+    ended = depth_of(ref) == 0;
+    if (!ended) differences += record_of(ref).size();
+  }
+  EXPECT_TRUE(ended);
+  EXPECT_LE(differences, 2 * whole);
+}
+
+TEST_F(Differences, MergedAndSplitChunks_AreFoundByTheirNeighbours) {
+  const Bytes a = text(random_, 40'000), b = text(random_, 40'000), c = text(random_, 40'000);
+  const auto stream = [&](const std::vector<Bytes>& plains) {
+    std::vector<SharedBytes> shared;
+    for (const Bytes& plain : plains) shared.push_back(SharedBytes::copy_of(plain));
+    std::vector<ChunkRef> refs;
+    for (const auto& ticket : rig.pipeline->submit_all(7, shared, nullptr)) refs.push_back(ticket->wait().value());
+    return refs;
+  };
+  const auto before = stream({a, b, c});
+  // The end of b alone: 8 % of it, whose features are b's by chance only.
+  const Bytes rest(b.begin() + 36'500, b.end());
+  const Bytes joined = [&] {
+    Bytes out = rest;
+    const Bytes fresh = text(random_, 600);
+    append(out, fresh);
+    return out;
+  }();
+  const auto after = stream({next_version(a, random_), joined});
+  EXPECT_EQ(base_of(after[0])->base.id, before[0].id);
+  ASSERT_EQ(depth_of(after[1]), 1);
+  EXPECT_EQ(base_of(after[1])->base.id, before[1].id);
+  expect_readable(after[1], joined);
+  // Without a chunk before it nothing tells.
+  EXPECT_EQ(depth_of(store(Bytes(b.begin() + 36'000, b.end()))), 0);
+}
+
+TEST_F(Differences, BaseFarAway_IsNotFetched) {
+  const Bytes first = text(random_);
+  store(first);
+  rig.move_to_networks({"b"});
+  EXPECT_EQ(depth_of(store(next_version(first, random_))), 0);
+  EXPECT_EQ(rig.source->counters().network_reads, 0U);
+}
+
+TEST_F(Differences, BaseOnANetworkAtHandOrInTheCache_IsUsed) {
+  const Bytes first = text(random_);
+  store(first);
+  rig.move_to_networks({"a"});
+  const Bytes second = next_version(first, random_);
+  const ChunkRef difference = store(second);
+  EXPECT_EQ(depth_of(difference), 1);
+  rig.move_to_networks({"b"});
+  expect_readable(difference, second);  // fetched, so it is cached
+  EXPECT_EQ(depth_of(store(next_version(first, random_, 3))), 2);
+}
+
+TEST_F(Differences, BaseWhosePackIsLost_IsNotLeanedOn) {
+  const Bytes first = text(random_);
+  const ChunkRef whole = store(first);
+  rig.move_to_networks({"b"});
+  expect_readable(whole, first);  // cached, and so at hand for a while
+  for (const auto& [pack, copies] : rig.copies_) rig.damaged.insert(pack);
+  EXPECT_EQ(depth_of(store(next_version(first, random_))), 0);
+}
+
+TEST_F(Differences, DamagedBase_IsNotLeanedOn) {
+  const Bytes first = text(random_);
+  store(first);
+  rig.move_to_networks({"a"});
+  rig.faulty["a"]->always(StoreVerb::kRead, {testing::Fault::Kind::kFlip, ErrorCode::kUnavailable});
+  const Bytes second = next_version(first, random_);
+  const ChunkRef ref = store(second);
+  EXPECT_EQ(depth_of(ref), 0);
+  expect_readable(ref, second);
+}
+
+TEST_F(Differences, FeatureTableThatIsWrong_CostsSpaceAlone) {
+  const Bytes plain = text(random_);
+  // Somebody else's entry under the features of what comes: an unknown chunk, then a known one that is nothing like it.
+  BaseFinder::Subject subject{7, rig.bases->similarity(plain), {}, {}};
+  rig.bases->learn(subject, Fingerprint{{1, 2, 3}}, 200);
+  EXPECT_EQ(depth_of(store(plain)), 0);
+  const ChunkRef other = store(random_.bytes(kSize));
+  const Bytes next = next_version(plain, random_);
+  subject.similarity = rig.bases->similarity(next);
+  rig.bases->learn(subject, other.fp, 254);
+  const ChunkRef ref = store(next);
+  expect_readable(ref, next);
+}
+
+TEST_F(Differences, BasesThatNeverHelp_AreSoonNotTriedForEachChunk) {
+  // Every chunk shares features with one that is nothing like it.
+  const ChunkRef other = store(random_.bytes(kSize));
+  int tried = 0;
+  for (int i = 0; i < 200; ++i) {
+    const Bytes plain = random_.bytes(kSize);
+    BaseFinder::Subject subject{7, rig.bases->similarity(plain), {}, {}};
+    rig.bases->learn(subject, other.fp, 0);
+    if (rig.bases->find(subject)) {
+      ++tried;
+      rig.bases->note(7, false);
+    }
+  }
+  EXPECT_LE(tried, 20);
+  // One that helps, and all are tried again.
+  rig.bases->note(7, true);
+  const Bytes plain = random_.bytes(kSize);
+  BaseFinder::Subject subject{7, rig.bases->similarity(plain), {}, {}};
+  rig.bases->learn(subject, other.fp, 0);
+  EXPECT_TRUE(rig.bases->find(subject));
+}
+
+TEST_F(Differences, OtherDomains_ShareNoBases) {
+  const Bytes first = text(random_);
+  ASSERT_TRUE(rig.submit(first, 7));
+  const auto ref = rig.submit(next_version(first, random_), 8);
+  ASSERT_TRUE(ref);
+  EXPECT_EQ(depth_of(*ref), 0);
+}
+
+TEST_F(Differences, RandomEdits_EveryVersionComesBackWithoutIndexOfFeatures) {
+  rig.options.threads = 0;
+  ASSERT_TRUE(rig.open());
+  std::vector<std::pair<ChunkRef, Bytes>> all;
+  std::vector<Bytes> files;
+  for (int i = 0; i < 6; ++i) files.push_back(text(random_, 5'000 + random_.next() % 120'000));
+  for (int round = 0; round < 25; ++round) {
+    for (Bytes& file : files) {
+      const std::size_t at = random_.next() % file.size();
+      const std::size_t size = std::min<std::size_t>(random_.next() % 3'000 + 1, file.size() - at);
+      const auto begin = file.begin() + static_cast<std::ptrdiff_t>(at);
+      const Bytes part(begin, begin + static_cast<std::ptrdiff_t>(size));
+      switch (random_.next() % 5) {
+        case 0: file.insert(begin, part.begin(), part.end()); break;                                        // duplicate
+        case 1: file = next_version(file, random_); break;                                                  // replace
+        case 2: if (file.size() > size + 4'500) file.erase(begin, begin + static_cast<std::ptrdiff_t>(size)); break;  // delete
+        case 3: std::rotate(file.begin(), begin, file.end()); break;                                        // move
+        default: { const Bytes fresh = text(random_, size); file.insert(begin, fresh.begin(), fresh.end()); }         // insert
+      }
+      if (file.size() > 200'000) file.resize(150'000);
+      all.emplace_back(store(file), file);
+    }
+    if (round == 12) rig.move_to_networks({"a"});
+  }
+  EXPECT_GT(rig.pipeline->counters().chunks_differences, 20U);
+  rig.move_to_networks({"b"});
+  rig.features->clear();
+  rig.cache = make_memory_chunk_cache(64ULL << 20U);
+  ASSERT_TRUE(rig.open());
+  for (const auto& [ref, plain] : all) expect_readable(ref, plain);
+}
+
+}  // namespace
+}  // namespace holdfast

@@ -98,6 +98,7 @@ std::optional<BaseFinder::Found> BaseFinder::find(const Subject& subject) {
   Found found;
   found.plain = opened->plain;
   found.base = {chain.front().ref, *found.plain, opened->depth, static_cast<std::uint32_t>(limit - differences)};
+  found.pack = chain.front().pack;
   found.like = similar->fp;
   found.version = static_cast<std::uint8_t>(similar->version + 1);
   return found;

@@ -39,6 +39,7 @@ class BaseFinder {
   struct Found {
     std::shared_ptr<const Bytes> plain;
     DifferenceBase base;       ///< points to `plain`
+    PackNumber pack = 0;       ///< where the base lies
     std::uint8_t version = 0;  ///< of the chunk that leans on it
     Fingerprint like;          ///< of the newest version: what the subject is like, whatever of its chain it leans on
   };

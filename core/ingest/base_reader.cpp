@@ -25,13 +25,6 @@ class ChainResolver final : public BaseResolver {
 
 }  // namespace
 
-bool BaseReader::can_lean_on(const Stage& stage, const PlacementDirectory& placement, PackNumber pack) {
-  if (!stage.is_usable(pack)) return false;
-  const auto row = stage.table().find(pack);
-  // An open pack has no row.
-  return !row || row->state == PackState::kStaged || placement.has_good_copy(row->id);
-}
-
 std::optional<ChunkLocation> BaseReader::locate(const ChunkId& id) const {
   if (const auto pending = parts_.stage.find(id)) return pending;
   const Result<std::optional<ChunkLocation>> indexed = parts_.index.find(id);
@@ -44,7 +37,7 @@ std::vector<BaseReader::Link> BaseReader::chain(const ChunkRef& ref) const {
   std::optional<ChunkRef> next = ref;
   while (next && links.size() <= static_cast<std::size_t>(kDifferenceDepthMax)) {
     const std::optional<ChunkLocation> at = locate(next->id);
-    if (!at || !can_lean_on(parts_.stage, parts_.placement, at->pack)) return {};
+    if (!at || !trust_.is_here(at->pack)) return {};
     std::optional<Bytes> record = record_at(next->id, *at);
     if (!record) return {};
     const Result<RecordHeader> header = decode_record_header(*record);
@@ -54,7 +47,7 @@ std::vector<BaseReader::Link> BaseReader::chain(const ChunkRef& ref) const {
       log_debug("a base that can't be used: " + on.error().message());
       return {};
     }
-    links.push_back({*next, std::move(*record)});
+    links.push_back({*next, std::move(*record), at->pack});
     next = *on ? std::optional((*on)->base) : std::nullopt;
   }
   if (next) return {};

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/base/clock.h"
-#include "core/ingest/placement_directory.h"
+#include "core/ingest/pack_trust.h"
 #include "core/stage/stage.h"
 #include "core/store/object_store.h"
 
@@ -24,12 +24,13 @@ class BaseReader {
     const NetworkSet& networks;
     Clock& clock;
   };
-  explicit BaseReader(const Parts& parts) : parts_(parts) {}
+  explicit BaseReader(const Parts& parts) : parts_(parts), trust_(parts.stage, parts.placement, parts.clock) {}
 
   /// A chunk of a chain. Its record was verified if it is a difference; open() verifies all that it uses.
   struct Link {
     ChunkRef ref;
     Bytes record;
+    PackNumber pack = 0;
   };
   /// `ref` and all that it leans on, down to a whole chunk, which is the last. Empty when something of it is not at hand, is damaged, or lies in
   /// a pack that nobody should lean on any more.
@@ -42,15 +43,13 @@ class BaseReader {
   /// The plaintext of the first link of a chain's end. Errors: kCorrupt.
   [[nodiscard]] static Result<Opened> open(std::span<const Link> chain);
 
-  /// Whether chunks of that pack may be used for new data: it is here or some network has it.
-  [[nodiscard]] static bool can_lean_on(const Stage& stage, const PlacementDirectory& placement, PackNumber pack);
-
  private:
   [[nodiscard]] std::optional<ChunkLocation> locate(const ChunkId& id) const;
   [[nodiscard]] std::optional<Bytes> record_at(const ChunkId& id, const ChunkLocation& at) const;
   [[nodiscard]] std::optional<Bytes> from_network(const ChunkLocation& at) const;
 
   const Parts parts_;
+  const PackTrust trust_;
 };
 
 }  // namespace holdfast

@@ -89,7 +89,7 @@ void StoredChunkSource::State::take(Wanted wanted, Bytes record, std::vector<Wan
   const Result<RecordHeader> header = decode_record_header(record);
   const bool is_difference = header && header->codec == ChunkCodec::kDifference;
   const Result<std::optional<LeansOn>> on = is_difference ? leans_on(wanted.next, record) : std::optional<LeansOn>();
-  wanted.links.push_back({wanted.next, std::move(record)});
+  wanted.links.push_back({wanted.next, std::move(record), wanted.at.pack});
   if (!on || (*on && wanted.links.size() > static_cast<std::size_t>(kDifferenceDepthMax))) {
     give_up(wanted);
   } else if (*on) {

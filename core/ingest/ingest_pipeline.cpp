@@ -39,7 +39,8 @@ struct IngestPipeline::State {
         parts(given_parts),
         key(SecretBytes::copy_of(fingerprint_key)),
         hasher(best_chunk_hasher()),
-        pressure(parts.stage, parts.clock, options.relief_deadline) {}
+        pressure(parts.stage, parts.clock, options.relief_deadline),
+        trust(parts.stage, parts.placement, parts.clock) {}
 
   struct Job {
     std::uint32_t domain;
@@ -51,6 +52,7 @@ struct IngestPipeline::State {
     const Job* job = nullptr;
     BaseFinder::Subject subject;
     std::optional<ChunkId> base;
+    PackNumber base_pack = 0;
     std::uint8_t version = 0;
   };
 
@@ -59,6 +61,7 @@ struct IngestPipeline::State {
   const SecretBytes key;
   const ChunkHasher& hasher;
   StagePressure pressure;
+  PackTrust trust;
 
   std::mutex queue_mutex;
   std::condition_variable not_empty;
@@ -93,10 +96,9 @@ struct IngestPipeline::State {
   BaseFinder::Subject subject_of(const Job& job) const;
   Result<EncodedChunk> encode_fresh(ChunkEncoder& encoder, const Fingerprint& fp, Fresh& fresh);
   void keep_fresh(const Fresh& fresh, const EncodedChunk& encoded);
-  bool can_reuse(PackNumber pack) const;
   Result<std::optional<ChunkRef>> find_known(const Fingerprint& fp);
   Result<EncodedChunk> encode(ChunkEncoder& encoder, const NewChunk& chunk, const Fingerprint& fp, const DifferenceBase* base = nullptr);
-  Result<ChunkRef> append_record(const EncodedChunk& encoded, std::uint32_t domain, std::span<const ChunkId> children, const std::optional<ChunkId>& base = {});
+  Result<ChunkRef> append_record(const EncodedChunk& encoded, const NewRecord& about);
   Result<ChunkRef> store(ChunkEncoder& encoder, const NewChunk& chunk, const Fingerprint& fp);
   Result<ChunkRef> find_or_store(ChunkEncoder& encoder, const NewChunk& chunk, const Fingerprint& fp);
   int level(std::uint32_t domain) const;
@@ -178,7 +180,7 @@ void IngestPipeline::State::run_batch(ChunkEncoder& encoder, const std::vector<J
       end_flight(fps[i], result);
       continue;
     }
-    Fresh one{&batch[i], {}, {}, 0};
+    Fresh one{&batch[i], {}, {}, 0, 0};
     Result<EncodedChunk> record = encode_fresh(encoder, fps[i], one);
     if (!record) {
       end_flight(fps[i], record.error());
@@ -223,13 +225,14 @@ Result<EncodedChunk> IngestPipeline::State::encode_fresh(ChunkEncoder& encoder, 
   parts.bases->note(chunk.domain, is_difference);
   if (is_difference) {
     fresh.base = found->base.ref.id;
+    fresh.base_pack = found->pack;
     fresh.version = found->version;
   }
   return encoded;
 }
 
 void IngestPipeline::State::keep_fresh(const Fresh& fresh, const EncodedChunk& encoded) {
-  const Result<ChunkRef> result = append_record(encoded, fresh.job->domain, {}, fresh.base);
+  const Result<ChunkRef> result = append_record(encoded, {.domain = fresh.job->domain, .base = fresh.base, .base_pack = fresh.base_pack});
   count(result, encoded.ref.plain_size_bytes, false);
   if (result && fresh.base) ++chunks_differences;
   if (result && parts.bases != nullptr) parts.bases->learn(fresh.subject, encoded.ref.fp, fresh.version);
@@ -278,10 +281,6 @@ class IngestPipeline::State::Flight {
   bool landed_ = false;
 };
 
-bool IngestPipeline::State::can_reuse(PackNumber pack) const {
-  return BaseReader::can_lean_on(parts.stage, parts.placement, pack);
-}
-
 Result<std::optional<ChunkRef>> IngestPipeline::State::find_known(const Fingerprint& fp) {
   if (const auto fresh = parts.stage.find_known(fp)) return fresh;
   // A damaged index costs space until it is rebuilt, not the backup.
@@ -295,7 +294,7 @@ Result<std::optional<ChunkRef>> IngestPipeline::State::find_known(const Fingerpr
   const Result<std::optional<ChunkLocation>> found = parts.index.find((*known)->id);
   if (!found && found.error().code() == ErrorCode::kCorrupt) return nothing_is_known();
   if (!found) return found.error();
-  if (*found && can_reuse((*found)->pack)) return known;
+  if (*found && trust.can_lean_on((*found)->pack)) return known;
   // Its pack is lost: the chunk is stored anew under a new id, which replaces the reference.
   return std::optional<ChunkRef>();
 }
@@ -308,14 +307,11 @@ Result<EncodedChunk> IngestPipeline::State::encode(ChunkEncoder& encoder, const 
   return encoder.encode(chunk.kind, chunk.plain, fp, how, base);
 }
 
-Result<ChunkRef> IngestPipeline::State::append_record(const EncodedChunk& encoded, std::uint32_t domain, std::span<const ChunkId> children,
-                                                      const std::optional<ChunkId>& base) {
-  NewRecord record;
-  record.domain = domain;
+/// `about` is the record but for what `encoded` says.
+Result<ChunkRef> IngestPipeline::State::append_record(const EncodedChunk& encoded, const NewRecord& about) {
+  NewRecord record = about;
   record.ref = encoded.ref;
   record.record = encoded.record;
-  record.base = base;
-  record.children = children;
   HOLDFAST_TRY(parts.stage.append(record));
   bytes_stored += encoded.record.size();
   return encoded.ref;
@@ -333,7 +329,7 @@ Result<ChunkRef> IngestPipeline::State::find_or_store(ChunkEncoder& encoder, con
 Result<ChunkRef> IngestPipeline::State::store(ChunkEncoder& encoder, const NewChunk& chunk, const Fingerprint& fp) {
   HOLDFAST_ASSIGN(EncodedChunk encoded, encode(encoder, chunk, fp));
   name_chunks({&encoded, 1});
-  Result<ChunkRef> result = append_record(encoded, chunk.domain, chunk.children);
+  Result<ChunkRef> result = append_record(encoded, {.domain = chunk.domain, .children = chunk.children});
   count(result, chunk.plain.size(), false);
   return result;
 }

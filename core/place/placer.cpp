@@ -241,13 +241,13 @@ void Placer::State::drop_if_done(PackNumber number) {
   changed();
 }
 
-/// What is likely to be read soon stays in the cache: nodes, also of trees that are no longer live, then the newest data, unless
-/// a `local` network has it as near.
+/// What is likely to be read soon stays in the cache: nodes, also of trees that are no longer live, then the newest data, which the next versions will lean on, unless
+/// a network at hand has it as near.
 void Placer::State::offer_to_cache(const StagedPack& pack) {
   const auto copies = parts.directory.copies(pack.id);
   const bool data_is_near = std::ranges::any_of(copies, [&](const NetworkCopy& copy) {
     const auto store = parts.networks.find(copy.network);
-    return store && store->traits().type == "local";
+    return store && store->traits().is_at_hand;
   });
   const auto read = [&](std::uint64_t offset, std::uint64_t size) -> Result<Bytes> {
     HOLDFAST_ASSIGN(std::optional<Bytes> bytes, parts.stage.read(pack.number, offset, size));

@@ -38,7 +38,7 @@ struct PlacerOptions {
   std::chrono::milliseconds backoff_first{1'000};  ///< after a failure on that network; doubles
   std::chrono::milliseconds backoff_max{300'000};
   std::uint32_t uploads_per_network_max = 4;       ///< bounded by the network's calls_in_flight_max
-  std::uint64_t cache_on_drop_max_bytes = 4ULL << 20;  ///< of one pack: its nodes, then its newest data
+  std::uint64_t cache_on_drop_max_bytes = 64ULL << 20;  ///< of one pack: its nodes, then its newest data
 };
 
 /// One pack on one network, as status shows it.

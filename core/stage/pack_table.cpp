@@ -5,6 +5,7 @@
 #include <map>
 #include <mutex>
 #include <shared_mutex>
+#include <span>
 #include <unordered_map>
 
 #include "core/base/log.h"
@@ -21,7 +22,8 @@ constexpr ObjectKind kPackTableObject{"HFPKTBL1", "pack table"};
 constexpr std::uint32_t kBoxMaxBytes = 8'192;
 constexpr std::size_t kSizePrefixBytes = 4;
 
-enum class RowKind : std::uint8_t { kAdd = 1, kState = 2, kPut = 3 };
+enum class RowKind : std::uint8_t { kAdd = 1, kState = 2, kPut = 3, kLeansOn = 4 };
+constexpr std::size_t kLeansOnMax = 1'000;  ///< packs in one row; more take further rows
 
 Bytes record_aad(std::uint64_t number) {
   Bytes aad;
@@ -39,6 +41,16 @@ Bytes encode_add(const PackRow& row) {
       .u32(row.domain)
       .u8(static_cast<std::uint8_t>(row.state));
   return out;
+}
+
+void encode_leans_on(PackNumber number, std::span<const PackNumber> packs, std::vector<Bytes>& out) {
+  while (!packs.empty()) {
+    const auto part = packs.first(std::min(packs.size(), kLeansOnMax));
+    ByteWriter writer(out.emplace_back());
+    writer.u8(static_cast<std::uint8_t>(RowKind::kLeansOn)).u32(number).varint(part.size());
+    for (const PackNumber pack : part) writer.u32(pack);
+    packs = packs.subspan(part.size());
+  }
 }
 
 Result<PackState> decode_state(ByteReader& in) {
@@ -64,6 +76,7 @@ struct PackTable::State {
   std::map<PackNumber, PackRow> rows;
   std::unordered_map<PackId, PackNumber> by_id;
   std::map<std::pair<PackNumber, std::string>, ObjectRef> puts;
+  std::map<PackNumber, std::vector<PackNumber>> leans_on;
   PackNumber next_number = 1;
 
   std::mutex write_mutex;  ///< the file and the two below
@@ -110,6 +123,15 @@ Status PackTable::State::apply(ByteView payload) {
       HOLDFAST_ASSIGN(ref.size_bytes, in.u64());
       ref.locator = locator;
       puts[{number, std::string(network)}] = std::move(ref);
+      return in.expect_end();
+    }
+    case RowKind::kLeansOn: {
+      HOLDFAST_ASSIGN(const std::size_t count, in.count(sizeof(PackNumber)));
+      auto& packs = leans_on[number];
+      for (std::size_t i = 0; i < count; ++i) {
+        HOLDFAST_ASSIGN(const PackNumber pack, in.u32());
+        packs.push_back(pack);
+      }
       return in.expect_end();
     }
   }
@@ -252,12 +274,28 @@ void PackTable::reserve_up_to(PackNumber number) {
   state_->next_number = std::max(state_->next_number, number + 1);
 }
 
-Status PackTable::add(const PackRow& row) {
+Status PackTable::add(const PackRow& row, const std::vector<PackNumber>& leans_on) {
   const std::lock_guard writing(state_->write_mutex);
   if (find(row.number) || find(row.id)) {
     return Error(ErrorCode::kAlreadyExists, "pack " + row.id.hex() + " is in the table already");
   }
-  return state_->write({encode_add(row)});
+  std::vector<Bytes> payloads{encode_add(row)};
+  encode_leans_on(row.number, leans_on, payloads);
+  return state_->write(payloads);
+}
+
+Status PackTable::note_leans_on(PackNumber number, const std::vector<PackNumber>& packs) {
+  const std::lock_guard writing(state_->write_mutex);
+  if (!find(number)) return Error(ErrorCode::kNotFound, "pack number " + std::to_string(number) + " has no row");
+  std::vector<Bytes> payloads;
+  encode_leans_on(number, packs, payloads);
+  return payloads.empty() ? ok_status() : state_->write(payloads);
+}
+
+std::vector<PackNumber> PackTable::leans_on(PackNumber number) const {
+  const std::shared_lock lock(state_->mutex);
+  const auto found = state_->leans_on.find(number);
+  return found == state_->leans_on.end() ? std::vector<PackNumber>() : found->second;
 }
 
 Result<PackNumber> PackTable::adopt(const PackId& id, std::uint64_t size_bytes, std::uint32_t domain, PackState state) {

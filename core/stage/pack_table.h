@@ -51,8 +51,11 @@ class PackTable {
   /// Makes take_number() give numbers above `number`: called for each number that a replayed journal mentions.
   void reserve_up_to(PackNumber number);
 
-  /// Adds a row, durable when it returns. Errors: kAlreadyExists (number or id has a row), kNoSpace, kInternal.
-  Status add(const PackRow& row);
+  /// Adds a row, durable when it returns, with the packs that its differences lean on. Errors: kAlreadyExists (number or id has a row), kNoSpace, kInternal.
+  Status add(const PackRow& row, const std::vector<PackNumber>& leans_on = {});
+  /// Adds to what is known of a pack that has a row. Durable when it returns. Errors: kNotFound, kNoSpace, kInternal.
+  Status note_leans_on(PackNumber number, const std::vector<PackNumber>& packs);
+  [[nodiscard]] std::vector<PackNumber> leans_on(PackNumber number) const;
   /// A row for a pack that this machine did not write, or the row that it has. Durable when it returns.
   Result<PackNumber> adopt(const PackId& id, std::uint64_t size_bytes, std::uint32_t domain, PackState state);
   /// Many at once with one sync (recovery): numbers in the order of `rows`, whose own number is ignored.

@@ -91,6 +91,7 @@ Result<ChunkLocation> Stage::State::append_to(StageLane& lane, const NewRecord& 
 
   const std::unique_lock lock(mutex);
   pack.entries.push_back(std::move(entry));
+  if (record.base && record.base_pack != kNoPack && record.base_pack != pack.number) pack.leans_on.insert(record.base_pack);
   pack.refs.push_back(record.ref);
   pack.length += record.record.size();
   pending_ids[record.ref.id] = location;
@@ -123,7 +124,7 @@ Status Stage::State::close_file(OpenPack& pack, StagedPack& done) {
   HOLDFAST_TRY(sync(pack));
   step("close.synced");
   done = {pack.number, summary.id, summary.size_bytes, pack.domain, closed_path(summary.id)};
-  HOLDFAST_TRY(table->add({pack.number, summary.id, summary.size_bytes, pack.domain, PackState::kStaged}));
+  HOLDFAST_TRY(table->add({pack.number, summary.id, summary.size_bytes, pack.domain, PackState::kStaged}, {pack.leans_on.begin(), pack.leans_on.end()}));
   // From here on the pack is closed: a restart finds the row and gives the file its name if that is missing.
   step("close.row");
   Status renamed = local_files::rename_file(pack.path, done.path);
@@ -250,6 +251,16 @@ bool Stage::is_usable(PackNumber pack) const {
   }
   const auto row = state_->table->find(pack);
   return row && row->state != PackState::kLost;
+}
+
+std::vector<PackNumber> Stage::leans_on(PackNumber pack) const {
+  {
+    const std::shared_lock lock(state_->mutex);
+    if (const auto found = state_->open.find(pack); found != state_->open.end()) {
+      return {found->second->leans_on.begin(), found->second->leans_on.end()};
+    }
+  }
+  return state_->table->leans_on(pack);
 }
 
 Result<std::optional<Bytes>> Stage::read(PackNumber pack, std::uint64_t offset, std::uint64_t size) const {

@@ -39,10 +39,11 @@ struct StagedPack {
 /// A record on its way into a pack.
 struct NewRecord {
   std::uint32_t domain = 0;
-  ChunkRef ref;                        ///< kind and id are taken from here; kept for deduplication
-  ByteView record;
-  std::optional<ChunkId> base;
-  std::span<const ChunkId> children;   ///< direct references of a node
+  ChunkRef ref = {};                   ///< kind and id are taken from here; kept for deduplication
+  ByteView record = {};
+  std::optional<ChunkId> base = std::nullopt;
+  PackNumber base_pack = kNoPack;      ///< where the base lies
+  std::span<const ChunkId> children = {};  ///< direct references of a node
 };
 
 /// The packs that are not on networks yet: one open pack a domain, to which records are appended, and closed ones that wait for the placer.
@@ -107,6 +108,8 @@ class Stage {
   [[nodiscard]] std::optional<ChunkRef> find_known(const Fingerprint& fp) const;
   /// Whether a chunk that the index places in `pack` can be leaned on: the pack is open, staged or on networks, not lost or unknown.
   [[nodiscard]] bool is_usable(PackNumber pack) const;
+  /// The other packs that differences in this one lean on directly. Empty also where it isn't known: for packs of other writers, and all that a recovery took over.
+  [[nodiscard]] std::vector<PackNumber> leans_on(PackNumber pack) const;
   /// The bytes there, not verified; nullopt when the pack's file is not here (any more). A drop meanwhile does no harm.
   /// Errors: kOutOfRange (beyond the file), kInternal.
   [[nodiscard]] Result<std::optional<Bytes>> read(PackNumber pack, std::uint64_t offset, std::uint64_t size) const;

@@ -105,6 +105,17 @@ Status Stage::State::flush_replayed() {
   return ok_status();
 }
 
+/// As far as the index knows: what it doesn't is nowhere, and found missing when it is read.
+std::set<PackNumber> Stage::State::packs_of_bases(const std::vector<PackEntry>& entries, PackNumber self) const {
+  std::set<PackNumber> packs;
+  for (const PackEntry& entry : entries) {
+    if (!entry.base) continue;
+    const auto at = index.find(*entry.base);
+    if (at && *at && (*at)->pack != self) packs.insert((*at)->pack);
+  }
+  return packs;
+}
+
 /// Goes on with a pack that was open: its file is cut to what was committed.
 Status Stage::State::reopen(const std::shared_ptr<OpenPack>& pack) {
   pack->path = open_path(pack->number);
@@ -143,6 +154,7 @@ Status Stage::State::reopen(const std::shared_ptr<OpenPack>& pack) {
   bytes += pack->length;
   open[pack->number] = pack;
   HOLDFAST_TRY(put_into_index(*pack, pack->entries.size()));
+  pack->leans_on = packs_of_bases(pack->entries, pack->number);
   const auto its_lane = lane(pack->domain);
   if (!its_lane->pack) its_lane->pack = pack;  // a second one, whose closing failed, waits for close_open_packs
   return ok_status();
@@ -195,6 +207,8 @@ Status Stage::State::adopt(const std::string& path) {
     replayed_entries.push_back({entry.id, {number, entry.offset, entry.record_size_bytes}, std::nullopt});
   }
   HOLDFAST_TRY(flush_replayed());
+  const std::set<PackNumber> bases = packs_of_bases(directory.entries, number);
+  HOLDFAST_TRY(table->note_leans_on(number, {bases.begin(), bases.end()}));
   closed[number] = {number, summary.id, summary.size_bytes, 0, path};
   last_number = std::max(last_number, number);
   bytes += summary.size_bytes;

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <map>
 #include <mutex>
+#include <set>
 #include <shared_mutex>
 #include <unordered_map>
 
@@ -26,6 +27,7 @@ struct OpenPack {
   // Guarded by State::mutex; only the thread that holds the lane appends.
   std::vector<PackEntry> entries;
   std::vector<ChunkRef> refs;        ///< one an entry
+  std::set<PackNumber> leans_on;     ///< packs of bases, but for this one
   std::uint64_t length = kPackHeaderBytes;
   std::size_t told = 0;              ///< entries that were given to a prepare
   std::size_t indexed = 0;           ///< entries that the index has
@@ -112,6 +114,7 @@ struct Stage::State {
   Status replay_closed(const PackClosedRecord& record);
   Status flush_replayed();
   Status reopen(const std::shared_ptr<OpenPack>& pack);
+  [[nodiscard]] std::set<PackNumber> packs_of_bases(const std::vector<PackEntry>& entries, PackNumber self) const;
   Status find_closed_files();
   Status sweep();
   Status adopt(const std::string& path);

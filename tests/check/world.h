@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
+
 #include "tests/repo/repository_fixture.h"
 #include "tests/support/temporary_folder.h"
 

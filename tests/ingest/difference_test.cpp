@@ -175,6 +175,37 @@ TEST_F(Differences, BaseWhosePackIsLost_IsNotLeanedOn) {
   EXPECT_EQ(depth_of(store(next_version(first, random_))), 0);
 }
 
+TEST_F(Differences, KnownDifferenceWhoseBaseIsLost_IsStoredAnew) {
+  const Bytes first = text(random_), second = next_version(first, random_), third = next_version(second, random_);
+  const ChunkRef whole = store(first);
+  rig.move_to_networks({"a"});
+  const auto lost = rig.copies_.begin()->first;
+  const ChunkRef difference = store(second);
+  ASSERT_EQ(depth_of(difference), 1);
+  ASSERT_TRUE(rig.journal->commit());
+  ASSERT_TRUE(rig.open());  // the pack of the difference is still open, and goes on
+  EXPECT_EQ(rig.stage->leans_on(rig.source->locate(difference.id)->pack), std::vector<PackNumber>{rig.source->locate(whole.id)->pack});
+  const ChunkRef further = store(third);
+  ASSERT_EQ(depth_of(further), 2);
+  rig.move_to_networks({"a"});
+  EXPECT_EQ(store(second), difference);
+  rig.damaged.insert(lost);
+  rig.clock.advance(std::chrono::seconds(11));
+  const ChunkRef anew = store(second);
+  EXPECT_NE(anew, difference);
+  EXPECT_EQ(depth_of(anew), 0);
+  EXPECT_NE(store(third), further);
+  // What is stored now leans on nothing that was lost.
+  const Bytes fourth = next_version(second, random_, 1);
+  const ChunkRef newest = store(fourth);
+  rig.faulty["a"]->always(StoreVerb::kRead, {testing::Fault::Kind::kFlip, ErrorCode::kUnavailable});
+  rig.cache = make_memory_chunk_cache(64ULL << 20U);
+  ASSERT_TRUE(rig.journal->commit());
+  ASSERT_TRUE(rig.open());
+  expect_readable(newest, fourth);
+  expect_readable(anew, second);
+}
+
 TEST_F(Differences, DamagedBase_IsNotLeanedOn) {
   const Bytes first = text(random_);
   store(first);

@@ -53,6 +53,27 @@ TEST(PackTable, RowsStatesAndNotes_SurviveReopening) {
   EXPECT_EQ((*table)->take_number(), 6U);
 }
 
+TEST(PackTable, WhatAPackLeansOn_SurvivesReopening) {
+  TableRig rig;
+  std::vector<PackNumber> many;
+  for (PackNumber number = 1; number <= 2'500; ++number) many.push_back(number * 3);
+  {
+    auto table = rig.open();
+    ASSERT_TRUE(table);
+    ASSERT_TRUE((*table)->add(rig.row(1)));
+    ASSERT_TRUE((*table)->add(rig.row(2), many));
+    ASSERT_TRUE((*table)->note_leans_on(1, {7}));
+    ASSERT_TRUE((*table)->note_leans_on(1, {}));
+    ASSERT_TRUE((*table)->note_leans_on(1, {8, 9}));
+    EXPECT_EQ((*table)->note_leans_on(3, {7}).error().code(), ErrorCode::kNotFound);
+  }
+  auto table = rig.open();
+  ASSERT_TRUE(table) << table.error().message();
+  EXPECT_EQ((*table)->leans_on(1), (std::vector<PackNumber>{7, 8, 9}));
+  EXPECT_EQ((*table)->leans_on(2), many);
+  EXPECT_TRUE((*table)->leans_on(3).empty());
+}
+
 TEST(PackTable, AdoptAll_GivesEachIdOneNumber) {
   TableRig rig;
   auto table = rig.open();

@@ -46,7 +46,7 @@ Status FileChunks::cut(bool at_end) {
 Status FileChunks::submit(std::size_t size) {
   const ByteView plain = ByteView(buffer_).subspan(start_, size);
   pending_.push_back(
-      {extents_.size(), pipeline_.submit(domain_, SharedBytes::copy_of(plain), pending_.empty() ? nullptr : pending_.back().ticket)});
+      {extents_.size(), pipeline_.submit(domain_, {SharedBytes::copy_of(plain)}, pending_.empty() ? nullptr : pending_.back().ticket)});
   extents_.push_back({size, std::nullopt});
   start_ += size;
   scanned_ = 0;

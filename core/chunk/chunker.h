@@ -40,6 +40,17 @@ class GearChunker {
   [[nodiscard]] std::optional<std::size_t> first_cut_after(ByteView input, std::size_t scanned) const noexcept;
 
   [[nodiscard]] ChunkSizes sizes() const noexcept { return sizes_; }
+  [[nodiscard]] const GearTable& table() const noexcept { return *table_; }
+
+  /// Where a position may be a cut: for who walks along for another reason (ChunkScanner).
+  struct Rule {
+    std::size_t min_bytes = 0;
+    std::size_t normal_bytes = 0;  ///< chunks below it end where the hash has no bit of mask_hard, others of mask_easy
+    std::size_t max_bytes = 0;
+    std::uint64_t mask_hard = 0;
+    std::uint64_t mask_easy = 0;
+  };
+  [[nodiscard]] Rule rule() const noexcept { return {sizes_.min_bytes, normal_bytes_, sizes_.max_bytes, mask_hard_, mask_easy_}; }
 
  private:
   GearChunker(const GearTable& table, ChunkSizes sizes) noexcept;

@@ -3,13 +3,22 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "core/base/shared_bytes.h"
+#include "core/chunk/similarity.h"
 #include "core/tree/node_store.h"
 
 namespace holdfast {
+
+/// A chunk that was cut.
+struct PlainChunk {
+  SharedBytes plain;  ///< 1..kChunkPlainMaxBytes
+  /// What it is like, where that is known from cutting it; else it is looked for where it is wanted.
+  std::optional<Similarity> similarity = std::nullopt;
+};
 
 /// A chunk on its way into a pack. Safe from any thread.
 class ChunkTicket {
@@ -40,11 +49,11 @@ class ChunkPipeline : public ChunkSink {
   /// Hands data chunks over, which follow each other in a stream; waits only while the queue is full. Those of one call are fingerprinted side by side, so a writer
   /// that has several gives them together. `before` is this pipeline's ticket of the chunk before the first, or null: chunks that stood side by side once help to
   /// find what later ones are like. A ticket for each, in their order, never null.
-  virtual std::vector<std::shared_ptr<ChunkTicket>> submit_all(std::uint32_t domain, std::span<const SharedBytes> plains,
+  virtual std::vector<std::shared_ptr<ChunkTicket>> submit_all(std::uint32_t domain, std::span<const PlainChunk> chunks,
                                                                const std::shared_ptr<ChunkTicket>& before) = 0;
   /// The same of one.
-  std::shared_ptr<ChunkTicket> submit(std::uint32_t domain, const SharedBytes& plain, const std::shared_ptr<ChunkTicket>& before = nullptr) {
-    return submit_all(domain, {&plain, 1}, before).front();
+  std::shared_ptr<ChunkTicket> submit(std::uint32_t domain, const PlainChunk& chunk, const std::shared_ptr<ChunkTicket>& before = nullptr) {
+    return submit_all(domain, {&chunk, 1}, before).front();
   }
   /// Makes durable on this machine: every chunk whose ticket was ready before the call, and every journal record appended before it.
   /// Concurrent calls share one sync. Errors: kNoSpace, kInternal (the disk failed: what was not durable stays so).

@@ -203,7 +203,8 @@ void IngestPipeline::State::run_batch(ChunkEncoder& encoder, const std::vector<J
 BaseFinder::Subject IngestPipeline::State::subject_of(const Job& job) const {
   BaseFinder::Subject subject;
   subject.domain = job.domain;
-  subject.similarity = parts.bases->similarity(job.ticket->plain().view());
+  subject.similarity = job.ticket->chunk().similarity;
+  if (!subject.similarity) subject.similarity = parts.bases->similarity(job.ticket->plain().view());
   if (job.before) {
     const IngestTicket::Traits before = job.before->traits();
     subject.before = before.fp;
@@ -413,14 +414,14 @@ void IngestPipeline::set_zstd_level(std::uint32_t domain, int level) {
   state_->levels[domain] = level;
 }
 
-std::vector<std::shared_ptr<ChunkTicket>> IngestPipeline::submit_all(std::uint32_t domain, std::span<const SharedBytes> plains,
+std::vector<std::shared_ptr<ChunkTicket>> IngestPipeline::submit_all(std::uint32_t domain, std::span<const PlainChunk> chunks,
                                                                      const std::shared_ptr<ChunkTicket>& before) {
   std::vector<State::Job> jobs;
-  jobs.reserve(plains.size());
-  for (const auto& plain : plains) {
-    HOLDFAST_CHECK(!plain.empty() && plain.size() <= kChunkPlainMaxBytes);
+  jobs.reserve(chunks.size());
+  for (const auto& chunk : chunks) {
+    HOLDFAST_CHECK(!chunk.plain.empty() && chunk.plain.size() <= kChunkPlainMaxBytes);
     auto follows = jobs.empty() ? std::static_pointer_cast<IngestTicket>(before) : jobs.back().ticket;
-    jobs.push_back({domain, std::make_shared<IngestTicket>(plain), std::move(follows)});
+    jobs.push_back({domain, std::make_shared<IngestTicket>(chunk), std::move(follows)});
   }
   std::vector<std::shared_ptr<ChunkTicket>> tickets;
   tickets.reserve(jobs.size());
@@ -434,7 +435,7 @@ Result<ChunkRef> IngestPipeline::put(std::uint32_t domain, ChunkKind kind, ByteV
   HOLDFAST_CHECK(!plain.empty() && plain.size() <= kChunkPlainMaxBytes);
   State& state = *state_;
   const Fingerprint fp = state.fingerprint(domain, kind, plain);
-  const auto ticket = std::make_shared<IngestTicket>(SharedBytes());
+  const auto ticket = std::make_shared<IngestTicket>(PlainChunk());
   if (state.begin_flight(fp, ticket)) {
     State::Flight flight(state, fp);
     std::unique_ptr<ChunkEncoder> encoder = state.borrow_encoder();

@@ -52,7 +52,7 @@ class IngestPipeline final : public ChunkPipeline {
   /// Compression of a domain's chunks from now on; 1 unless set.
   void set_zstd_level(std::uint32_t domain, int level);
 
-  std::vector<std::shared_ptr<ChunkTicket>> submit_all(std::uint32_t domain, std::span<const SharedBytes> plains, const std::shared_ptr<ChunkTicket>& before) override;
+  std::vector<std::shared_ptr<ChunkTicket>> submit_all(std::uint32_t domain, std::span<const PlainChunk> chunks, const std::shared_ptr<ChunkTicket>& before) override;
   Result<ChunkRef> put(std::uint32_t domain, ChunkKind kind, ByteView plain,
                        std::span<const ChunkId> children) override;
   /// As put, but stores the chunk whether it is known or not, under a new id: for a node that is known and lies where

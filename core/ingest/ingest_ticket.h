@@ -12,14 +12,15 @@ namespace holdfast {
 /// The pipeline's ticket: answered once, by a worker. Safe from any thread.
 class IngestTicket final : public ChunkTicket {
  public:
-  explicit IngestTicket(SharedBytes plain) : plain_(std::move(plain)) {}
+  explicit IngestTicket(PlainChunk chunk) : chunk_(std::move(chunk)) {}
 
   bool is_ready() const noexcept override { return ready_.load(std::memory_order_acquire); }
   Result<ChunkRef> wait() override {
     ready_.wait(false, std::memory_order_acquire);
     return *answer_;
   }
-  const SharedBytes& plain() const noexcept override { return plain_; }
+  const SharedBytes& plain() const noexcept override { return chunk_.plain; }
+  [[nodiscard]] const PlainChunk& chunk() const noexcept { return chunk_; }
   /// What is known of the chunk before it is stored, for the one that follows it in its stream.
   struct Traits {
     std::optional<Fingerprint> fp;
@@ -46,7 +47,7 @@ class IngestTicket final : public ChunkTicket {
   }
 
  private:
-  const SharedBytes plain_;
+  const PlainChunk chunk_;
   std::optional<Result<ChunkRef>> answer_;  // written before ready_ is set, read after
   std::atomic<bool> ready_{false};
   mutable std::mutex traits_mutex_;

@@ -42,7 +42,7 @@ Status FileContent::load(const LiveInode& inode, const CallContext& context) {
   pieces_ = std::move(pieces);
   tail_ = std::move(tail);
   tail_start_ = at;
-  tail_scanned_ = 0;
+  scanner_.restart();
   last_is_cut_ = false;
   size_ = inode.inode.size_bytes;
   first_pending_ = pieces_.size();
@@ -57,7 +57,8 @@ void FileContent::make_empty() {
   tail_.clear();
   last_ = nullptr;
   dirty_ = {};
-  tail_start_ = size_ = tail_scanned_ = first_pending_ = same_pieces_ = same_tail_ = 0;
+  tail_start_ = size_ = first_pending_ = same_pieces_ = same_tail_ = 0;
+  scanner_.restart();
   last_is_cut_ = false;
   count_dirty();
   loaded_ = true;
@@ -86,9 +87,9 @@ Result<SharedBytes> FileContent::plain_of(const Piece& piece, const CallContext&
   return plain;
 }
 
-FileContent::Piece FileContent::submit(std::uint64_t offset, ByteView plain, const std::shared_ptr<ChunkTicket>& before) {
+FileContent::Piece FileContent::submit(std::uint64_t offset, const PlainChunk& chunk, const std::shared_ptr<ChunkTicket>& before) {
   ++parts_.chunks_cut;
-  return {offset, plain.size(), std::nullopt, parts_.pipeline.submit(parts_.domain, SharedBytes::copy_of(plain), before)};
+  return {offset, chunk.plain.size(), std::nullopt, parts_.pipeline.submit(parts_.domain, chunk, before)};
 }
 
 /// Turns tickets that are ready (or, with `wait`, all) into references. A chunk that could not be stored is handed over anew, so that
@@ -101,7 +102,7 @@ Status FileContent::resolve(bool wait) {
     if (!wait && !piece.ticket->is_ready()) break;
     Result<ChunkRef> ref = piece.ticket->wait();
     if (!ref) {
-      auto again = parts_.pipeline.submit(parts_.domain, piece.ticket->plain());
+      auto again = parts_.pipeline.submit(parts_.domain, {piece.ticket->plain()});
       // The failure may be an old one, of a time without room.
       if (wait) ref = again->wait();
       const std::lock_guard lock(mutex_);
@@ -123,15 +124,11 @@ void FileContent::cut_tail() {
   std::size_t head = 0;
   while (head < tail_.size()) {
     const ByteView rest = ByteView(tail_).subspan(head);
-    const auto cut = parts_.chunker.first_cut_after(rest, tail_scanned_);
-    if (!cut) {
-      tail_scanned_ = rest.size();
-      break;
-    }
-    Piece piece = submit(tail_start_ + head, rest.first(*cut), last_);
+    const auto cut = scanner_.scan(rest);
+    if (!cut) break;
+    Piece piece = submit(tail_start_ + head, {SharedBytes::copy_of(rest.first(*cut)), scanner_.end_chunk(*cut)}, last_);
     last_ = piece.ticket;
     head += *cut;
-    tail_scanned_ = 0;
     // The tail's bytes go later, all at once: until then readers find the same bytes in the piece or the tail.
     const std::lock_guard lock(mutex_);
     const std::uint64_t start = tail_start_;
@@ -149,11 +146,10 @@ void FileContent::cut_tail() {
 void FileContent::finish_tail() {
   cut_tail();
   if (tail_.empty()) return;
-  Piece piece = submit(tail_start_, tail_, last_);
+  Piece piece = submit(tail_start_, {SharedBytes::copy_of(tail_), scanner_.end_chunk(tail_.size())}, last_);
   const std::lock_guard lock(mutex_);
   push_piece(std::move(piece));
   tail_.clear();
-  tail_scanned_ = 0;
   same_tail_ = 0;
   last_is_cut_ = false;
 }
@@ -175,7 +171,7 @@ Status FileContent::pull_last_chunk(const CallContext& context) {
   same_pieces_ = std::min(same_pieces_, pieces_.size());
   tail_.assign(plain.view().begin(), plain.view().end());
   tail_start_ = last.offset;
-  tail_scanned_ = cut ? 0 : plain.size();
+  scanner_.restart();
   same_tail_ = 0;
   last_is_cut_ = false;
   absorb_locked();
@@ -193,7 +189,7 @@ void FileContent::absorb_locked() {
     const std::uint64_t inside = std::min<std::uint64_t>(end_locked() - offset, bytes.size());
     if (inside > 0) {
       std::copy_n(bytes.begin(), inside, tail_.begin() + static_cast<std::ptrdiff_t>(offset - tail_start_));
-      tail_scanned_ = 0;
+      scanner_.restart();
       same_tail_ = std::min<std::size_t>(same_tail_, static_cast<std::size_t>(offset - tail_start_));
     }
     append(tail_, bytes.subspan(static_cast<std::size_t>(inside)));
@@ -206,37 +202,37 @@ void FileContent::absorb_locked() {
 void FileContent::append_stream(const LentBytes& lent) {
   cut_tail();
   ByteView data = lent.view();
-  std::vector<SharedBytes> chunks;
+  std::vector<PlainChunk> chunks;
   while (!tail_.empty() && !data.empty() && chunks.empty()) {  // the chunk that the tail began
     const ByteView step = data.first(std::min(data.size(), kTailStepBytes));
     const std::lock_guard lock(mutex_);
     append(tail_, step);
-    const auto cut = parts_.chunker.first_cut_after(tail_, tail_scanned_);
+    const auto cut = scanner_.scan(tail_);
     if (cut) {  // in this step: the tail had none
       data = data.subspan(step.size() - (tail_.size() - *cut));
-      chunks.push_back(SharedBytes::copy_of(ByteView(tail_).first(*cut)));
+      chunks.push_back({SharedBytes::copy_of(ByteView(tail_).first(*cut)), scanner_.end_chunk(*cut)});
     } else {
       data = data.subspan(step.size());
-      tail_scanned_ = tail_.size();
       size_ = std::max(size_, end_locked());
     }
   }
-  while (const auto cut = parts_.chunker.first_cut(data)) {
-    chunks.push_back(lent.keep(data.first(*cut)));
+  while (!data.empty()) {
+    const auto cut = scanner_.scan(data);
+    if (!cut) break;
+    chunks.push_back({lent.keep(data.first(*cut)), scanner_.end_chunk(*cut)});
     data = data.subspan(*cut);
   }
   parts_.chunks_cut += chunks.size();
   const std::vector<std::shared_ptr<ChunkTicket>> tickets = parts_.pipeline.submit_all(parts_.domain, chunks, last_);
   if (!tickets.empty()) last_ = tickets.back();
   const std::lock_guard lock(mutex_);
-  for (std::size_t i = 0; i < chunks.size(); ++i) push_piece({tail_start_, chunks[i].size(), std::nullopt, tickets[i]});
+  for (std::size_t i = 0; i < chunks.size(); ++i) push_piece({tail_start_, chunks[i].plain.size(), std::nullopt, tickets[i]});
   if (!chunks.empty()) {
     tail_.clear();
     same_tail_ = 0;
     last_is_cut_ = true;
   }
   append(tail_, data);
-  tail_scanned_ = tail_.size();
   size_ = std::max(size_, end_locked());
 }
 

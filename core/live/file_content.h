@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "core/chunk/chunk_scanner.h"
 #include "core/chunk/chunker.h"
 #include "core/ingest/chunk_pipeline.h"
 #include "core/live/dirty_ranges.h"
@@ -33,7 +34,7 @@ struct ContentParts {
 /// An operation that fails leaves what was readable before readable; what it wrote may be there in part.
 class FileContent {
  public:
-  explicit FileContent(const ContentParts& parts) : parts_(parts) {}
+  explicit FileContent(const ContentParts& parts) : parts_(parts), scanner_(parts.chunker) {}
   ~FileContent() { parts_.dirty_bytes -= counted_dirty_; }
   FileContent(const FileContent&) = delete;
   FileContent& operator=(const FileContent&) = delete;
@@ -88,7 +89,7 @@ class FileContent {
   void rebuild_locked(const std::vector<Replacement>& replacements);
 
   Result<SharedBytes> plain_of(const Piece& piece, const CallContext& context) const;
-  Piece submit(std::uint64_t offset, ByteView plain, const std::shared_ptr<ChunkTicket>& before);
+  Piece submit(std::uint64_t offset, const PlainChunk& chunk, const std::shared_ptr<ChunkTicket>& before);
   Status pull_last_chunk(const CallContext& context);
   void cut_tail();
   void append_stream(const LentBytes& lent);
@@ -110,7 +111,7 @@ class FileContent {
   std::vector<Piece> pieces_;      ///< from 0 to tail_start_ without a gap
   std::uint64_t tail_start_ = 0;
   Bytes tail_;
-  std::size_t tail_scanned_ = 0;   ///< so many bytes of the tail are known to hold no cut
+  ChunkScanner scanner_;           ///< of the tail
   bool last_is_cut_ = false;       ///< the last piece ends where the chunker would end it
   DirtyRanges dirty_;              ///< before tail_start_, or after the tail's end
   std::uint64_t counted_dirty_ = 0;  ///< what of dirty_ parts_.dirty_bytes has

@@ -12,7 +12,7 @@ Status FileContent::drop_from(std::uint64_t size_bytes, const CallContext& conte
     dirty_.erase({size_bytes, dirty_.end_offset() > size_bytes ? dirty_.end_offset() - size_bytes : 0});
     if (size_bytes < end_locked()) {
       tail_.resize(static_cast<std::size_t>(size_bytes - tail_start_));
-      tail_scanned_ = std::min(tail_scanned_, tail_.size());
+      scanner_.restart();
       same_tail_ = std::min(same_tail_, tail_.size());
     }
     size_ = std::min(size_, size_bytes);
@@ -34,7 +34,7 @@ Status FileContent::drop_from(std::uint64_t size_bytes, const CallContext& conte
   tail_start_ = piece.offset;
   if (kept > 0 && piece.is_hole()) push_piece({piece.offset, kept, std::nullopt, nullptr});
   tail_ = std::move(tail);
-  tail_scanned_ = 0;
+  scanner_.restart();
   same_tail_ = 0;
   last_is_cut_ = tail_start_ == size_bytes;
   size_ = size_bytes;

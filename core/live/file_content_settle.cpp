@@ -26,7 +26,7 @@ Status FileContent::rechunk_from(std::uint64_t dirty_offset, std::vector<Replace
   if (!done.empty()) run.base = std::max(run.base, done.back().range.end());
   const std::uint64_t begin = run.base;
   const auto hand_over = [&](std::uint64_t offset, ByteView plain) {
-    run.pieces.push_back(submit(offset, plain, run.pieces.empty() ? nullptr : run.pieces.back().ticket));
+    run.pieces.push_back(submit(offset, {SharedBytes::copy_of(plain)}, run.pieces.empty() ? nullptr : run.pieces.back().ticket));
   };
   const auto finish_rest = [&] {
     if (run.buffer.empty()) return;
@@ -146,7 +146,7 @@ Status FileContent::settle(const CallContext& context) {
       done.back().range.size = old_end - done.back().range.offset;
       to_tail->insert(to_tail->end(), tail_.begin(), tail_.end());
       tail_ = std::move(*to_tail);
-      tail_scanned_ = 0;
+      scanner_.restart();
       same_tail_ = 0;
       last_is_cut_ = true;
     }
@@ -169,7 +169,8 @@ Result<bool> FileContent::make_inline(const CallContext& context) {
   pieces_.clear();
   dirty_ = {};
   tail_ = std::move(bytes);
-  tail_start_ = tail_scanned_ = first_pending_ = same_pieces_ = same_tail_ = 0;
+  tail_start_ = first_pending_ = same_pieces_ = same_tail_ = 0;
+  scanner_.restart();
   last_is_cut_ = false;
   return true;
 }

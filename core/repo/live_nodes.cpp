@@ -26,8 +26,8 @@ class LivePipeline final : public ChunkPipeline {
  public:
   explicit LivePipeline(const LiveNodes::Parts& parts) : parts_(parts) {}
 
-  std::vector<std::shared_ptr<ChunkTicket>> submit_all(std::uint32_t domain, std::span<const SharedBytes> plains, const std::shared_ptr<ChunkTicket>& before) override {
-    return parts_.pipeline.submit_all(domain, plains, before);
+  std::vector<std::shared_ptr<ChunkTicket>> submit_all(std::uint32_t domain, std::span<const PlainChunk> chunks, const std::shared_ptr<ChunkTicket>& before) override {
+    return parts_.pipeline.submit_all(domain, chunks, before);
   }
   Status commit() override { return parts_.pipeline.commit(); }
   Pressure& pressure() noexcept override { return parts_.pipeline.pressure(); }

@@ -177,7 +177,9 @@ Status check_policy(const DatabasePolicy& policy) {
     return Error(ErrorCode::kInvalidArgument, "a tag has at most " + std::to_string(kCatalogTextMaxBytes) + " bytes");
   }
   if (policy.mode > 07777) return Error(ErrorCode::kInvalidArgument, "mode has permission bits only");
-  if (policy.zstd_level < 1 || policy.zstd_level > 19) return Error(ErrorCode::kInvalidArgument, "zstd_level is 1 to 19");
+  if (policy.zstd_level < -7 || policy.zstd_level > 19 || policy.zstd_level == 0) {
+    return Error(ErrorCode::kInvalidArgument, "zstd_level is 1 to 19, or -1 to -7; not " + std::to_string(policy.zstd_level));
+  }
   if (!policy.schedule.empty()) HOLDFAST_TRY(CronSchedule::parse(policy.schedule));
   const auto& sizes = policy.chunk_sizes;
   const bool power = sizes.target_bytes != 0 && (sizes.target_bytes & (sizes.target_bytes - 1)) == 0;

@@ -32,7 +32,7 @@ struct DatabasePolicy {
   std::string owner;                       ///< user whom live/NAME and its snapshots belong to; empty: who made it
   std::uint32_t mode = 0700;
   ChunkSizes chunk_sizes;
-  int zstd_level = 1;
+  int zstd_level = 1;                      ///< -7 to 19, not 0: negative ones are faster
   friend bool operator==(const DatabasePolicy&, const DatabasePolicy&) = default;
 };
 

@@ -285,6 +285,7 @@ std::string RepositoryImpl::metrics() {
   one("staging_limit_bytes", "gauge", "Bytes that staging may take.", usage.limit_bytes);
   one("chunks_cut_total", "counter", "Chunks handed over since the start, known ones and nodes included.", ingest.chunks_new + ingest.chunks_known);
   one("ingested_bytes_total", "counter", "Plaintext handed over since the start.", ingest.bytes_in);
+  one("difference_chunks_total", "counter", "New chunks that were stored as differences since the start.", ingest.chunks_differences);
   one("new_bytes_total", "counter", "Plaintext of chunks that were not known.", ingest.bytes_new);
   one("stored_bytes_total", "counter", "Sealed bytes of chunks that were not known.", ingest.bytes_stored);
   one("seals_total", "counter", "Snapshots made since the start.", seals_.load());

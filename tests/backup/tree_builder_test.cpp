@@ -23,8 +23,8 @@ const CallContext kContext;
 class WaitingPipeline final : public ChunkPipeline {
  public:
   explicit WaitingPipeline(ChunkPipeline& inner) : inner_(inner) {}
-  std::vector<std::shared_ptr<ChunkTicket>> submit_all(std::uint32_t domain, std::span<const SharedBytes> plains, const std::shared_ptr<ChunkTicket>& before) override {
-    auto tickets = inner_.submit_all(domain, plains, before);
+  std::vector<std::shared_ptr<ChunkTicket>> submit_all(std::uint32_t domain, std::span<const PlainChunk> chunks, const std::shared_ptr<ChunkTicket>& before) override {
+    auto tickets = inner_.submit_all(domain, chunks, before);
     errno = EAGAIN;
     return tickets;
   }

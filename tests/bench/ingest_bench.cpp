@@ -78,7 +78,7 @@ void ingest(benchmark::State& state, Kind kind) {
     state.ResumeTiming();
     std::vector<std::shared_ptr<ChunkTicket>> tickets;
     tickets.reserve(chunks.size());
-    for (const auto& chunk : chunks) tickets.push_back(pipeline->submit(1, chunk));
+    for (const auto& chunk : chunks) tickets.push_back(pipeline->submit(1, {chunk}));
     for (const auto& ticket : tickets) HOLDFAST_CHECK(ticket->wait().has_value());
     HOLDFAST_CHECK(pipeline->commit().has_value());
     state.PauseTiming();

@@ -63,7 +63,7 @@ class FakePipeline final : public ChunkPipeline {
   Result<ChunkRef> put(std::uint32_t domain, ChunkKind kind, ByteView plain, std::span<const ChunkId> children) override {
     return chunks.put(domain, kind, plain, children);
   }
-  std::vector<std::shared_ptr<ChunkTicket>> submit_all(std::uint32_t, std::span<const SharedBytes>, const std::shared_ptr<ChunkTicket>&) override { return {}; }
+  std::vector<std::shared_ptr<ChunkTicket>> submit_all(std::uint32_t, std::span<const PlainChunk>, const std::shared_ptr<ChunkTicket>&) override { return {}; }
   Status commit() override { return ok_status(); }
   Pressure& pressure() noexcept override { return room; }
 

@@ -122,8 +122,8 @@ TEST_F(Differences, ChainThatCostsAsMuchAsAWholeChunk_EndsWithOne) {
 TEST_F(Differences, MergedAndSplitChunks_AreFoundByTheirNeighbours) {
   const Bytes a = text(random_, 40'000), b = text(random_, 40'000), c = text(random_, 40'000);
   const auto stream = [&](const std::vector<Bytes>& plains) {
-    std::vector<SharedBytes> shared;
-    for (const Bytes& plain : plains) shared.push_back(SharedBytes::copy_of(plain));
+    std::vector<PlainChunk> shared;
+    for (const Bytes& plain : plains) shared.push_back({SharedBytes::copy_of(plain)});
     std::vector<ChunkRef> refs;
     for (const auto& ticket : rig.pipeline->submit_all(7, shared, nullptr)) refs.push_back(ticket->wait().value());
     return refs;
@@ -291,6 +291,69 @@ TEST_F(Differences, RandomEdits_EveryVersionComesBackWithoutIndexOfFeatures) {
   rig.cache = make_memory_chunk_cache(64ULL << 20U);
   ASSERT_TRUE(rig.open());
   for (const auto& [ref, plain] : all) expect_readable(ref, plain);
+}
+
+/// Sealed bytes of files that are stored one after the other.
+std::uint64_t stored_bytes(const std::vector<Bytes>& files, std::shared_ptr<FeatureTable> features) {
+  IngestRig rig;
+  rig.features = std::move(features);
+  rig.options.threads = 1;
+  EXPECT_TRUE(rig.open());
+  const GearChunker chunker = *GearChunker::create(rig.gear, {});
+  for (const Bytes& file : files) {
+    std::shared_ptr<ChunkTicket> last;
+    for (ByteView rest = file; !rest.empty();) {
+      const std::size_t size = chunker.first_cut(rest).value_or(rest.size());
+      last = rig.pipeline->submit(7, {SharedBytes::copy_of(rest.first(size))}, last);
+      rest = rest.subspan(size);
+    }
+    EXPECT_TRUE(last == nullptr || last->wait());
+  }
+  return rig.pipeline->counters().bytes_stored;
+}
+
+/// Lines of a made-up table, some of them changed by `seed`, in the order that `order` gives.
+Bytes table_dump(std::size_t rows, std::uint64_t seed, const std::function<std::size_t(std::size_t)>& order) {
+  std::string out;
+  for (std::size_t i = 0; i < rows; ++i) {
+    const std::size_t row = order(i);
+    SeededRandom random(row % 97 == seed % 97 ? row * 1'000 + seed : row);
+    out += std::to_string(row) + "\t" + std::to_string(random.next()) + "\tsome text that is the same in all rows\t" + std::to_string(random.next() % 1'000) + "\n";
+  }
+  return Bytes(out.begin(), out.end());
+}
+
+TEST(AdversarialData, TakesNoMoreThanWithoutDifferences) {
+  SeededRandom random(5);
+  const Bytes noise = random.bytes(2'000'000);
+  Bytes period = random.bytes(777);
+  Bytes repeated;
+  while (repeated.size() < 2'000'000) {
+    append(repeated, period);
+    period[random.next() % period.size()] ^= 1;  // alike everywhere, and nowhere the same
+  }
+  const auto sorted = [](std::size_t i) { return i; };
+  const auto shuffled = [](std::size_t i) { return i * 7'919 % 20'000; };
+  Bytes joined = noise;
+  append(joined, repeated);
+  append(joined, table_dump(20'000, 1, sorted));
+  const std::vector<std::pair<std::string, std::vector<Bytes>>> cases{
+      {"zeros", {Bytes(3'000'000), Bytes(1'234'567)}},
+      {"one byte among zeros", {Bytes(1'000'000), [] { Bytes b(1'000'000); b[500'000] = 1; return b; }()}},
+      {"a pattern that changes slowly", {repeated, repeated}},
+      {"the same noise twice", {noise, noise}},
+      {"noise and other noise", {noise, random.bytes(2'000'000)}},
+      {"a file made of others", {noise, repeated, table_dump(20'000, 1, sorted), joined}},
+      {"unsorted after sorted", {table_dump(20'000, 1, sorted), table_dump(20'000, 2, shuffled)}},
+      {"the next day", {table_dump(20'000, 1, sorted), table_dump(20'000, 2, sorted)}},
+  };
+  for (const auto& [name, files] : cases) {
+    const std::uint64_t without = stored_bytes(files, nullptr);
+    const std::uint64_t with = stored_bytes(files, make_memory_feature_table());
+    EXPECT_LE(with, without * 102 / 100 + 200) << name;
+    RecordProperty(name, std::to_string(with) + " of " + std::to_string(without));
+    EXPECT_TRUE(name != "the next day" || with <= without * 60 / 100) << "the second day is nearly free";
+  }
 }
 
 }  // namespace

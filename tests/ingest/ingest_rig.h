@@ -59,7 +59,7 @@ struct IngestRig final : PlacementDirectory {
     stage.reset();
   }
   Result<ChunkRef> submit(const Bytes& plain, std::uint32_t domain = 7) {
-    return pipeline->submit(domain, std::make_shared<const Bytes>(plain))->wait();
+    return pipeline->submit(domain, {std::make_shared<const Bytes>(plain)})->wait();
   }
   /// Closes what is open, puts it on `on`, and drops it from staging; the plaintext cache is emptied by a restart.
   void move_to_networks(const std::vector<std::string>& on) {

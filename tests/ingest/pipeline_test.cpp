@@ -41,7 +41,7 @@ TEST(IngestPipeline, EqualChunks_AreStoredOnceAlsoWhenTheyComeTogether) {
   ASSERT_TRUE(rig.open());
   const auto plain = std::make_shared<const Bytes>(rig.random.bytes(50'000));
   std::vector<std::shared_ptr<ChunkTicket>> tickets;
-  for (int i = 0; i < 64; ++i) tickets.push_back(rig.pipeline->submit(7, plain));
+  for (int i = 0; i < 64; ++i) tickets.push_back(rig.pipeline->submit(7, {plain}));
   const auto first = tickets[0]->wait();
   ASSERT_TRUE(first);
   for (const auto& ticket : tickets) EXPECT_EQ(*ticket->wait(), *first);
@@ -59,8 +59,8 @@ TEST(IngestPipeline, ChunksOfOneCall_GetTheirTicketsInOrderAndWaitForRoom) {
   IngestRig rig;
   rig.options.queue_max_bytes = 100'000;  // two of them
   ASSERT_TRUE(rig.open());
-  std::vector<SharedBytes> plains;
-  for (int i = 0; i < 20; ++i) plains.push_back(SharedBytes::copy_of(rig.random.bytes(40'000)));
+  std::vector<PlainChunk> plains;
+  for (int i = 0; i < 20; ++i) plains.push_back({SharedBytes::copy_of(rig.random.bytes(40'000))});
   plains.push_back(plains[3]);
   const auto tickets = rig.pipeline->submit_all(7, plains, nullptr);
   ASSERT_EQ(tickets.size(), plains.size());
@@ -69,7 +69,7 @@ TEST(IngestPipeline, ChunksOfOneCall_GetTheirTicketsInOrderAndWaitForRoom) {
     ASSERT_TRUE(ref) << ref.error().message();
     const auto back = rig.source->read(*ref, {});
     ASSERT_TRUE(back) << back.error().message();
-    EXPECT_TRUE(std::ranges::equal(**back, plains[i].view())) << i;
+    EXPECT_TRUE(std::ranges::equal(**back, plains[i].plain.view())) << i;
   }
   EXPECT_EQ(*tickets.back()->wait(), *tickets[3]->wait());
   EXPECT_EQ(rig.pipeline->counters().chunks_new, 20U);
@@ -184,7 +184,7 @@ TEST(IngestPipeline, ManyThreads_EachChunkComesBackRight) {
       std::vector<std::pair<Bytes, std::shared_ptr<ChunkTicket>>> sent;
       for (int i = 0; i < 60; ++i) {
         const Bytes plain = random.bytes(1 + random.next_below(30'000));
-        sent.emplace_back(plain, rig.pipeline->submit(7, std::make_shared<const Bytes>(plain)));
+        sent.emplace_back(plain, rig.pipeline->submit(7, {std::make_shared<const Bytes>(plain)}));
         if (i % 20 == 19) {
           ASSERT_TRUE(rig.pipeline->commit());
         }

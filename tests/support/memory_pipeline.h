@@ -17,9 +17,9 @@ class MemoryPipeline final : public ChunkPipeline, public ChunkSource {
   /// `chunks` (what is on disk) and `journal` outlive it.
   MemoryPipeline(MemoryChunks& chunks, Journal& journal) : chunks_(chunks), journal_(journal) {}
 
-  std::vector<std::shared_ptr<ChunkTicket>> submit_all(std::uint32_t domain, std::span<const SharedBytes> plains, const std::shared_ptr<ChunkTicket>&) override {
+  std::vector<std::shared_ptr<ChunkTicket>> submit_all(std::uint32_t domain, std::span<const PlainChunk> chunks, const std::shared_ptr<ChunkTicket>&) override {
     std::vector<std::shared_ptr<ChunkTicket>> tickets;
-    for (const auto& plain : plains) tickets.push_back(hand_over(domain, plain));
+    for (const auto& chunk : chunks) tickets.push_back(hand_over(domain, chunk.plain));
     return tickets;
   }
   Result<ChunkRef> put(std::uint32_t domain, ChunkKind kind, ByteView plain, std::span<const ChunkId> children) override {

@@ -132,6 +132,7 @@ TEST(Policy, Fields_RoundTrip) {
   policy.networks = {"a", "b"};
   policy.mode = 0755;
   policy.chunk_sizes = {4096, 16384, 65536};
+  policy.zstd_level = -3;
   DatabasePolicy copy;
   for (const auto& [key, value] : policy_fields(policy)) ASSERT_TRUE(set_policy_key(copy, key, value)) << key << "=" << value;
   EXPECT_EQ(copy, policy);

@@ -51,6 +51,15 @@ std::size_t links_to_skip(std::uint8_t newest_version) noexcept {
   return skip;
 }
 
+std::uint8_t version_of_depth(int depth) noexcept {
+  unsigned version = 0;
+  for (unsigned unit = 1; depth > 0; unit *= 4) {
+    version += unit * static_cast<unsigned>(std::min(depth, 3));
+    depth -= 3;
+  }
+  return static_cast<std::uint8_t>(version);
+}
+
 BaseFinder::Luck& BaseFinder::luck_of(std::uint32_t domain) {
   const std::lock_guard lock(luck_mutex_);
   auto& luck = luck_[domain];
@@ -74,6 +83,12 @@ std::optional<ChunkRef> BaseFinder::reference_of(const Fingerprint& fp) const {
   return known ? *known : std::nullopt;
 }
 
+/// Counts as a try that did not pay: a disk that hangs, or bases that are all far away, must not be asked for each chunk.
+std::optional<BaseFinder::Found> BaseFinder::out_of_reach(std::uint32_t domain) {
+  note(domain, false);
+  return std::nullopt;
+}
+
 std::optional<BaseFinder::Found> BaseFinder::find(const Subject& subject) {
   const auto similar = candidate(subject);
   if (!similar || similar->version >= kVersionMax) return std::nullopt;
@@ -82,7 +97,7 @@ std::optional<BaseFinder::Found> BaseFinder::find(const Subject& subject) {
   const auto ref = reference_of(similar->fp);
   if (!ref || ref->kind != ChunkKind::kData) return std::nullopt;
   const std::vector<BaseReader::Link> links = reader_.chain(*ref);
-  if (links.empty()) return std::nullopt;
+  if (links.empty()) return out_of_reach(subject.domain);
 
   const std::size_t skip = std::min(links_to_skip(similar->version), links.size() - 1);
   const std::span<const BaseReader::Link> chain = std::span(links).subspan(skip);
@@ -93,7 +108,7 @@ std::optional<BaseFinder::Found> BaseFinder::find(const Subject& subject) {
   const std::uint64_t limit = chain_limit(whole, chain.back().ref.plain_size_bytes);
   if (differences >= limit) return std::nullopt;
   const auto opened = BaseReader::open(chain);
-  if (!opened) return std::nullopt;
+  if (!opened) return out_of_reach(subject.domain);
 
   Found found;
   found.plain = opened->plain;
@@ -121,6 +136,15 @@ void BaseFinder::learn(const Subject& subject, const Fingerprint& fp, std::uint8
   }
   if (subject.before) entries.push_back({key_after(subject.domain, *subject.before), chunk});
   if (!entries.empty()) parts_.features.add(entries);
+}
+
+bool BaseFinder::relearn(std::uint32_t domain, const ChunkRef& ref, const std::optional<Fingerprint>& before) {
+  const std::vector<BaseReader::Link> links = reader_.chain(ref);
+  if (links.empty()) return false;
+  const auto opened = BaseReader::open(links);
+  if (!opened) return false;
+  learn({domain, similarity(*opened->plain), before, {}}, ref.fp, version_of_depth(opened->depth));
+  return true;
 }
 
 }  // namespace holdfast

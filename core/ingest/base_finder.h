@@ -52,6 +52,9 @@ class BaseFinder {
   /// The subject was stored, under that fingerprint: later ones may lean on it.
   void learn(const Subject& subject, const Fingerprint& fp, std::uint8_t version);
 
+  /// The same of a chunk that was stored long ago, where it is at hand; whether it was. `before` is the one before it in its file.
+  bool relearn(std::uint32_t domain, const ChunkRef& ref, const std::optional<Fingerprint>& before);
+
  private:
   /// Whether bases are worth their trying: in data that only seems similar they would cost a third of the speed.
   struct Luck {
@@ -60,6 +63,7 @@ class BaseFinder {
   };
   [[nodiscard]] std::optional<SimilarChunk> candidate(const Subject& subject);
   [[nodiscard]] std::optional<ChunkRef> reference_of(const Fingerprint& fp) const;
+  std::optional<Found> out_of_reach(std::uint32_t domain);
   Luck& luck_of(std::uint32_t domain);
 
   const Parts parts_;
@@ -71,5 +75,7 @@ class BaseFinder {
 /// How many links of the newest version's chain are skipped, so that the new version leans on an older one: versions are counted in digits of base 4, and each leans on the one
 /// whose lowest digit that isn't 0 is one less. So 30 versions need chains of at most 7, and three of four lean on the version just before them.
 std::size_t links_to_skip(std::uint8_t newest_version) noexcept;
+/// A version whose chain has so many differences, 0..kDifferenceDepthMax.
+std::uint8_t version_of_depth(int depth) noexcept;
 
 }  // namespace holdfast

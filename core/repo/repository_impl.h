@@ -134,6 +134,8 @@ class RepositoryImpl final : public Repository {
   void run_care(const std::stop_token& stop);
   void run_refresh(const std::stop_token& stop);
   void run_nodes(const std::stop_token& stop);
+  void run_features(const std::stop_token& stop);
+  Status learn_features(const Database& database, const Inode& inode, std::uint64_t& learned, const CallContext& context);
   Result<std::vector<LiveTree::Base>> durable_bases();
   std::string nodes_problem() const;
   bool wait_for_refresh(const std::stop_token& stop);
@@ -231,6 +233,7 @@ class RepositoryImpl final : public Repository {
   std::jthread care_thread_;
   std::jthread refresh_thread_;
   std::jthread nodes_thread_;
+  std::jthread features_thread_;
   std::jthread recovery_thread_;
 };
 

@@ -183,6 +183,7 @@ void RepositoryImpl::start_background() {
   care_thread_ = std::jthread([this](const std::stop_token& stop) { run_care(stop); });
   refresh_thread_ = std::jthread([this](const std::stop_token& stop) { run_refresh(stop); });
   nodes_thread_ = std::jthread([this](const std::stop_token& stop) { run_nodes(stop); });
+  features_thread_ = std::jthread([this](const std::stop_token& stop) { run_features(stop); });
   if (recovery_.is_under_way) recovery_thread_ = std::jthread([this](const std::stop_token& stop) { run_recovery(stop); });
 }
 
@@ -192,7 +193,7 @@ Status RepositoryImpl::close() {
     if (is_closed_) return ok_status();
     is_closed_ = true;
   }
-  const std::array threads{&recovery_thread_, &seal_thread_, &care_thread_, &refresh_thread_, &nodes_thread_};
+  const std::array threads{&recovery_thread_, &seal_thread_, &care_thread_, &refresh_thread_, &nodes_thread_, &features_thread_};
   for (auto* thread : threads) thread->request_stop();
   background_wake_.notify_all();
   for (auto* thread : threads) {

@@ -15,6 +15,7 @@ struct World {
   std::map<std::string, std::shared_ptr<FaultyStore>> stores;
   std::shared_ptr<NetworkSet> networks;
   std::unique_ptr<Machine> machine;
+  InitResult sheet;
   SnapshotId id;
 
   World() {
@@ -31,7 +32,7 @@ struct World {
     }
     networks = std::make_shared<NetworkSet>(all);
     machine = std::make_unique<Machine>(networks);
-    machine->init();
+    sheet = machine->init();
     Repository& repository = machine->open();
     EXPECT_TRUE(repository.create_database("orders", {}, 0, 0).has_value());
     write_file(repository, "orders", "dump.sql", SeededRandom(3).bytes(500'000));

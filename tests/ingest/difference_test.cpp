@@ -103,6 +103,33 @@ TEST(LinksToSkip, VersionsAreCountedInDigitsOfBase4) {
   }
 }
 
+TEST(LinksToSkip, VersionOfADepth_HasThatManyDigits) {
+  for (int depth = 0; depth <= kDifferenceDepthMax; ++depth) {
+    int digits = 0;
+    for (unsigned rest = version_of_depth(depth); rest > 0; rest /= 4) digits += static_cast<int>(rest % 4);
+    EXPECT_EQ(digits, depth);
+  }
+}
+
+TEST_F(Differences, LostFeatures_AreFoundAgainInTheChunks) {
+  Bytes plain = text(random_);
+  ChunkRef ref = store(plain);
+  for (int i = 0; i < 5; ++i) {
+    plain = next_version(plain, random_, 1);
+    ref = store(plain);
+  }
+  ASSERT_EQ(depth_of(ref), 2);  // version 5 is 11 in base 4
+  rig.move_to_networks({"a"});
+  rig.features->clear();
+  EXPECT_TRUE(rig.bases->relearn(7, ref, {}));
+  const Bytes next = next_version(plain, random_, 1);
+  const ChunkRef difference = store(next);
+  EXPECT_EQ(depth_of(difference), 3);
+  expect_readable(difference, next);
+  rig.move_to_networks({"b"});
+  EXPECT_FALSE(rig.bases->relearn(7, difference, {})) << "it is far away";
+}
+
 TEST_F(Differences, ChainThatCostsAsMuchAsAWholeChunk_EndsWithOne) {
   Bytes plain = text(random_);
   store(plain);
@@ -251,6 +278,23 @@ TEST_F(Differences, BasesThatNeverHelp_AreSoonNotTriedForEachChunk) {
   BaseFinder::Subject subject{7, rig.bases->similarity(plain), {}, {}};
   rig.bases->learn(subject, other.fp, 0);
   EXPECT_TRUE(rig.bases->find(subject));
+}
+
+TEST_F(Differences, BasesOutOfReach_AreNotAskedForWithEachChunk) {
+  std::vector<Bytes> plains;
+  for (int i = 0; i < 60; ++i) {
+    plains.push_back(text(random_, 20'000));
+    store(plains.back());
+  }
+  rig.move_to_networks({"a"});
+  rig.faulty["a"]->always(StoreVerb::kRead, {testing::Fault::Kind::kErrorInstead, ErrorCode::kUnavailable});
+  for (int i = 0; i < 40; ++i) EXPECT_EQ(depth_of(store(next_version(plains[static_cast<std::size_t>(i)], random_))), 0);
+  EXPECT_LE(rig.faulty["a"]->calls(StoreVerb::kRead), 10);
+  // It is back: one of 16 chunks finds out, and all after it have their bases.
+  rig.faulty["a"]->clear();
+  int differences = 0;
+  for (int i = 40; i < 60; ++i) differences += depth_of(store(next_version(plains[static_cast<std::size_t>(i)], random_)));
+  EXPECT_GE(differences, 4);
 }
 
 TEST_F(Differences, OtherDomains_ShareNoBases) {

@@ -93,6 +93,7 @@ class Machine {
   void use_networks(std::shared_ptr<NetworkSet> networks) { networks_ = std::move(networks); }
   void use_clock(Clock& clock) { clock_ = &clock; }
   void use_index(std::shared_ptr<ChunkIndex> index) { index_ = std::move(index); }
+  const std::shared_ptr<FeatureTable>& features() { return features_; }
   void configure(const std::string& name, DatabasePolicy policy) {
     databases_[name] = [policy = std::move(policy)](DatabasePolicy& out) { out = policy; };
   }

@@ -113,6 +113,7 @@ struct SegmentFeatureTable::State {
   void merge_loop();
   std::size_t merge_count() const;
   Status merge(std::size_t count);
+  bool drop_damaged(std::size_t count);
   void want_merge();
 };
 
@@ -135,6 +136,8 @@ Status SegmentFeatureTable::State::load() {
       found->push_back(std::make_shared<const Segment>(Segment{*number, *std::move(table)}));
       continue;
     }
+    const ErrorCode code = table.error().code();
+    if (code != ErrorCode::kCorrupt && code != ErrorCode::kUnsupported) return std::move(table).error();
     log_warning("a file of the feature table is thrown away: " + table.error().message());
     HOLDFAST_TRY(cache::remove_file(path_of(*number)));
   }
@@ -217,8 +220,12 @@ Status SegmentFeatureTable::State::merge(std::size_t count) {
   }
   // Takes the place of the newest of its inputs: what is flushed meanwhile has a higher number.
   const std::uint64_t number = inputs.front()->number;
-  HOLDFAST_TRY(merge_index_tables({temporary_path(number), TableKind::kByFeature, key.view(), *random}, tables, stop,
-                                  [oldest](ByteView value) { return stamp_of(value) >= oldest; }));
+  Status written = merge_index_tables({temporary_path(number), TableKind::kByFeature, key.view(), *random}, tables, stop,
+                                      [oldest](ByteView value) { return stamp_of(value) >= oldest; });
+  if (!written) {
+    written.keep_first(cache::remove_file(temporary_path(number)));
+    return written;
+  }
   HOLDFAST_ASSIGN(auto merged, install(number));
   {
     const std::unique_lock lock(mutex);
@@ -235,6 +242,26 @@ Status SegmentFeatureTable::State::merge(std::size_t count) {
   return ok_status();
 }
 
+/// Throws away those of the newest `count` files that can't be read to their end; whether there were any. One bad block would else stop all merges for ever.
+bool SegmentFeatureTable::State::drop_damaged(std::size_t count) {
+  const auto before = current();
+  bool dropped = false;
+  for (const auto& segment : std::span(*before).first(std::min(count, before->size()))) {
+    const Result<std::uint32_t> readable = cutoff({segment->table.get()}, UINT64_MAX);
+    if (readable) continue;
+    log_warning("a file of the feature table is thrown away: " + readable.error().message());
+    {
+      const std::unique_lock lock(mutex);
+      auto changed = std::make_shared<Segments>(*segments);
+      std::erase(*changed, segment);
+      segments = std::move(changed);
+    }
+    if (const Status removed = cache::remove_file(path_of(segment->number)); !removed) log_warning(removed.error().message());
+    dropped = true;
+  }
+  return dropped;
+}
+
 void SegmentFeatureTable::State::merge_loop() {
   std::unique_lock lock(merge_mutex);
   while (!stop) {
@@ -245,6 +272,7 @@ void SegmentFeatureTable::State::merge_loop() {
     for (std::size_t count = merge_count(); count != 0 && !stop; count = merge_count()) {
       const Status merged = merge(count);
       if (merged) continue;
+      if (merged.error().code() == ErrorCode::kCorrupt && drop_damaged(count)) continue;
       // Tried again after the next flush.
       if (merged.error().code() != ErrorCode::kCancelled) log_warning("merging files of the feature table: " + merged.error().message());
       break;

@@ -10,6 +10,7 @@
 #include "cache/segment_feature_table.h"
 #include "cache/segment_index.h"
 #include "core/base/errno_code.h"
+#include "core/base/log.h"
 #include "core/store/network_stack.h"
 #include "tools/units.h"
 
@@ -45,7 +46,12 @@ Result<LocalStores> open_local_stores(const Config& config, ByteView index_key, 
   view.folder = config.state_directory + "/view";
   FeatureTableOptions features;
   features.folder = config.state_directory + "/features";
-  HOLDFAST_ASSIGN(stores.features, SegmentFeatureTable::open(features, index_key, system_random()));
+  Result<std::unique_ptr<SegmentFeatureTable>> table = SegmentFeatureTable::open(features, index_key, system_random());
+  if (table) {
+    stores.features = *std::move(table);
+  } else {  // a help, which a full disk may refuse
+    log_warning("no chunk will be stored as a difference: " + table.error().message());
+  }
   HOLDFAST_ASSIGN(stores.view, LmdbViewStore::open(view, view_key, system_random()));
   return stores;
 }

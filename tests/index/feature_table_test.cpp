@@ -133,6 +133,26 @@ TEST_F(SegmentFeatureTableTest, FlippedBlock_IsAMiss) {
   EXPECT_EQ(count(*table, 0, 90), 90U);
 }
 
+TEST_F(SegmentFeatureTableTest, FileThatCantBeMerged_GoesAndTheOthersAreMerged) {
+  auto table = open();
+  add(*table, 0, 90);
+  table.reset();
+  {
+    std::fstream file(files().front(), std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(100);
+    file.put('x');
+  }
+  table = open();
+  for (std::uint64_t first = 1'000; first < 1'800; first += 80) {
+    add(*table, first, first + 80);
+    table->keep();
+    table->wait_for_merges();
+  }
+  EXPECT_EQ(count(*table, 1'000, 1'800), 800U);
+  EXPECT_LT(files().size(), 8U);
+  for (const auto& item : std::filesystem::directory_iterator(folder_ / "features")) EXPECT_NE(item.path().extension(), ".new");
+}
+
 TEST_F(SegmentFeatureTableTest, AnotherKey_OpensNothing) {
   open().reset();
   auto table = open();

@@ -56,7 +56,7 @@ class BaseFinder {
   bool relearn(std::uint32_t domain, const ChunkRef& ref, const std::optional<Fingerprint>& before);
 
  private:
-  /// Whether bases are worth their trying: in data that only seems similar they would cost a third of the speed.
+  /// Whether bases are worth their trying: in data that only seems similar each costs a chain that is read and a difference that is thrown away.
   struct Luck {
     std::atomic<int> balance{0};   ///< of tries that paid and tries that did not, within bounds
     std::atomic<unsigned> passed{0};

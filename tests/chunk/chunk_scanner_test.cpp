@@ -12,13 +12,6 @@ namespace {
 
 using testing::SeededRandom;
 
-GearTable random_table(std::uint64_t seed) {
-  SeededRandom random(seed);
-  GearTable table{};
-  for (auto& value : table) value = random.next();
-  return table;
-}
-
 /// Chunks of `data` as the chunker alone cuts it, the rest as the last.
 std::vector<ByteView> cuts_of(const GearChunker& chunker, ByteView data) {
   std::vector<ByteView> chunks;
@@ -32,7 +25,7 @@ std::vector<ByteView> cuts_of(const GearChunker& chunker, ByteView data) {
 
 class ChunkScannerTest : public ::testing::TestWithParam<ChunkSizes> {
  protected:
-  GearTable table_ = random_table(1);
+  GearTable table_ = make_gear_table(Bytes(32, 1));
   GearChunker chunker_ = *GearChunker::create(table_, GetParam());
   SeededRandom random_{2};
 

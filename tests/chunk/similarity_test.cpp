@@ -13,13 +13,6 @@ namespace {
 
 using testing::SeededRandom;
 
-GearTable random_table(std::uint64_t seed) {
-  SeededRandom random(seed);
-  GearTable table{};
-  for (auto& value : table) value = random.next();
-  return table;
-}
-
 bool share_any(const Similarity& a, const Similarity& b) {
   for (std::size_t i = 0; i < a.super_features.size(); ++i) {
     if (a.super_features[i] == b.super_features[i]) return true;
@@ -37,7 +30,7 @@ Bytes edited(Bytes bytes, int count, SeededRandom& random) {
 }
 
 TEST(Similarity, ChunksWithFewChanges_ShareASuperFeature) {
-  const GearTable table = random_table(1);
+  const GearTable table = make_gear_table(Bytes(32, 1));
   SeededRandom random(2);
   int shared = 0;
   for (int i = 0; i < 100; ++i) {
@@ -52,7 +45,7 @@ TEST(Similarity, ChunksWithFewChanges_ShareASuperFeature) {
 }
 
 TEST(Similarity, InsertedBytes_MoveTheRestWithoutChangingIt) {
-  const GearTable table = random_table(1);
+  const GearTable table = make_gear_table(Bytes(32, 1));
   SeededRandom random(3);
   int shared = 0;
   for (int i = 0; i < 50; ++i) {
@@ -66,7 +59,7 @@ TEST(Similarity, InsertedBytes_MoveTheRestWithoutChangingIt) {
 }
 
 TEST(Similarity, UnlikeChunks_ShareNothing) {
-  const GearTable table = random_table(1);
+  const GearTable table = make_gear_table(Bytes(32, 1));
   SeededRandom random(4);
   std::set<std::uint64_t> seen;
   for (int i = 0; i < 200; ++i) {
@@ -78,13 +71,13 @@ TEST(Similarity, UnlikeChunks_ShareNothing) {
 TEST(Similarity, AnotherSecretTable_GivesOtherFeatures) {
   SeededRandom random(5);
   const Bytes plain = random.bytes(65'536);
-  EXPECT_FALSE(share_any(*similarity_of(random_table(1), plain), *similarity_of(random_table(2), plain)));
+  EXPECT_FALSE(share_any(*similarity_of(make_gear_table(Bytes(32, 1)), plain), *similarity_of(make_gear_table(Bytes(32, 2)), plain)));
 }
 
 TEST(Similarity, EveryWindowCounts_WhateverTheSize) {
   // A chunk made of two: the larger of each feature of both parts is the whole's, where the windows over the seam change none. So for sizes of every remainder
   // the whole shares a super-feature with one of its parts about as often as chance says, which it would not if a stretch were left out.
-  const GearTable table = random_table(1);
+  const GearTable table = make_gear_table(Bytes(32, 1));
   SeededRandom random(6);
   int shared = 0;
   for (std::size_t extra = 0; extra < 64; ++extra) {
@@ -101,7 +94,7 @@ TEST(Similarity, EveryWindowCounts_WhateverTheSize) {
 }
 
 TEST(Similarity, TooSmallOrTooMonotonous_HasNone) {
-  const GearTable table = random_table(1);
+  const GearTable table = make_gear_table(Bytes(32, 1));
   SeededRandom random(7);
   EXPECT_FALSE(similarity_of(table, random.bytes(kSimilarityMinBytes - 1)));
   EXPECT_TRUE(similarity_of(table, random.bytes(kSimilarityMinBytes)));

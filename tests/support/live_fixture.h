@@ -41,13 +41,15 @@ class LiveFixture {
 
   /// The state as a crash now would leave it: what was not committed is gone; then everything is opened again. `close_handles` has to let every handle go.
   void crash(const std::function<void()>& close_handles = [] {}) {
-    pipeline_->lose_what_is_not_durable();
-    open_copy(close_handles);
+    std::string copy;
+    pipeline_->crash([&] { copy = copy_journal(); });
+    close_handles();
+    open(copy);
   }
   /// An orderly end and a new start.
   void remount() {
     if (!pipeline_->commit()) throw std::runtime_error("the last commit failed");
-    open_copy([] {});
+    open(copy_journal());
   }
 
   /// What lies under the sealed tree, by path.
@@ -74,13 +76,16 @@ class LiveFixture {
   }
 
  private:
-  void open_copy(const std::function<void()>& close_handles) {
-    const std::string copy = folder_ / ("journal" + std::to_string(++mounts_));
+  std::string copy_journal() {
+    std::string copy = folder_ / ("journal" + std::to_string(++mounts_));
     std::filesystem::copy(directory_, copy);
-    close_handles();
+    return copy;
+  }
+  void open(const std::string& journal) {
     tree_.reset();
+    pipeline_.reset();
     journal_.reset();
-    mount(copy);
+    mount(journal);
   }
   void mount(const std::string& directory) {
     directory_ = directory;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <set>
 
 #include "core/ingest/chunk_pipeline.h"
@@ -15,7 +16,17 @@ namespace holdfast::testing {
 class MemoryPipeline final : public ChunkPipeline, public ChunkSource {
  public:
   /// `chunks` (what is on disk) and `journal` outlive it.
-  MemoryPipeline(MemoryChunks& chunks, Journal& journal) : chunks_(chunks), journal_(journal) {}
+  MemoryPipeline(MemoryChunks& chunks, Journal& journal) : chunks_(chunks), journal_(journal) {
+    for (const auto& [id, stored] : chunks_.all()) durable_.insert(id);
+    // As the real stage does: after the records of a round are taken and before they are written, so that none names a chunk that is not durable.
+    journal_.set_prepare([this]() -> Result<std::vector<Bytes>> {
+      const std::lock_guard lock(mutex_);
+      durable_.merge(in_packs_);
+      in_packs_.clear();
+      return std::vector<Bytes>();
+    });
+  }
+  ~MemoryPipeline() override { journal_.set_prepare({}); }
 
   std::vector<std::shared_ptr<ChunkTicket>> submit_all(std::uint32_t domain, std::span<const PlainChunk> chunks, const std::shared_ptr<ChunkTicket>&) override {
     std::vector<std::shared_ptr<ChunkTicket>> tickets;
@@ -28,31 +39,18 @@ class MemoryPipeline final : public ChunkPipeline, public ChunkSource {
     if (!durable_.contains(ref.id)) in_packs_.insert(ref.id);
     return ref;
   }
-  Status commit() override {
-    std::set<ChunkId> synced;
-    {
-      const std::lock_guard lock(mutex_);
-      synced = in_packs_;
-    }
-    HOLDFAST_TRY(journal_.commit());
-    const std::lock_guard lock(mutex_);
-    for (const ChunkId& id : synced) in_packs_.erase(id);
-    durable_.merge(synced);
-    return ok_status();
-  }
+  Status commit() override { return journal_.commit(); }
   Pressure& pressure() noexcept override { return pressure_; }
   Result<std::shared_ptr<const Bytes>> read(const ChunkRef& ref, const CallContext& context) override { return chunks_.read(ref, context); }
   void prefetch(std::span<const ChunkRef> refs) override { chunks_.prefetch(refs); }
 
-  /// Forgets, as a crash would, every chunk that no commit made durable.
-  void lose_what_is_not_durable() {
+  /// Forgets, as a crash would, every chunk that no commit made durable, and calls `copy_journal` before any other commit: a tree that folds by
+  /// itself goes on meanwhile.
+  void crash(const std::function<void()>& copy_journal) {
     const std::lock_guard lock(mutex_);
     for (const ChunkId& id : in_packs_) chunks_.lose(id);
     in_packs_.clear();
-  }
-  [[nodiscard]] std::set<ChunkId> not_durable() {
-    const std::lock_guard lock(mutex_);
-    return in_packs_;
+    copy_journal();
   }
 
  private:

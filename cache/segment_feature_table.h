@@ -13,7 +13,7 @@ struct FeatureTableOptions {
   std::string folder;  ///< of this table alone; made when absent
   /// Entries in memory before they are written to a file; about 80 bytes each.
   std::size_t memtable_count_max = 65536;
-  /// Above so many the oldest are dropped: 4 a chunk, 37 bytes each. 16 million chunks of 64 KiB are a terabyte.
+  /// Above so many the oldest are dropped: 6 a chunk, 37 bytes each. 11 million chunks of 128 KiB are 1.4 TB.
   std::uint64_t entries_max = 64ULL << 20U;
 };
 

@@ -56,10 +56,12 @@ Status NeedsWalk::add_bases_of(PackNumber number, const CallContext& context) {
   std::sort(entries.begin(), entries.end(), [](const PackEntry& a, const PackEntry& b) { return a.offset > b.offset; });
   bool has_all = true;
   for (const auto& entry : entries) {
-    if (!entry.base || !needs_.needs(number, entry)) continue;
-    HOLDFAST_ASSIGN(const Added added, add(*entry.base, needs_.path_of(entry.id), context));
-    const bool is_here = added.at && added.at->pack == number;
-    has_all = has_all && (!is_here || added.at->offset < entry.offset);
+    if (entry.bases.empty() || !needs_.needs(number, entry)) continue;
+    for (const ChunkId& base : entry.bases) {
+      HOLDFAST_ASSIGN(const Added added, add(base, needs_.path_of(entry.id), context));
+      const bool is_here = added.at && added.at->pack == number;
+      has_all = has_all && (!is_here || added.at->offset < entry.offset);
+    }
   }
   if (has_all) grown_.erase(number);
   return ok_status();

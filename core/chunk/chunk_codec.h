@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "core/base/bytes.h"
 #include "core/base/ids.h"
@@ -12,9 +13,16 @@
 namespace holdfast {
 
 inline constexpr std::uint32_t kRecordOverheadBytes = 44;        ///< header, nonce and tag
-inline constexpr int kDifferenceDepthMax = 8;
+inline constexpr int kDifferenceDepthMax = 16;
+inline constexpr std::size_t kBasesMax = 2;      ///< of one difference
+inline constexpr std::size_t kLeansOnMax = 64;   ///< chunks that one leans on, however far
 
-enum class ChunkCodec : std::uint8_t { kStored = 0, kZstd = 1, kDifference = 2 };
+enum class ChunkCodec : std::uint8_t { kStored = 0, kZstd = 1, kDifference = 2, kDifferenceToTwo = 3 };
+[[nodiscard]] constexpr bool is_difference(ChunkCodec codec) noexcept { return codec >= ChunkCodec::kDifference; }
+/// So many bases, 1 or 2.
+[[nodiscard]] constexpr std::size_t base_count(ChunkCodec codec) noexcept {
+  return is_difference(codec) ? static_cast<std::size_t>(codec) - static_cast<std::size_t>(ChunkCodec::kDifference) + 1 : 0;
+}
 
 /// What a record says of itself without any key.
 struct RecordHeader {
@@ -27,13 +35,12 @@ struct RecordHeader {
 /// Reads the first 16 bytes of a record. Errors: kCorrupt, kUnsupported.
 Result<RecordHeader> decode_record_header(ByteView record);
 
-/// A chunk that another can lean on.
+/// What a chunk can lean on: one or two chunks.
 struct DifferenceBase {
-  ChunkRef ref;
-  ByteView plain;
-  int depth = 0;  ///< 0: whole; else how many steps down to a whole chunk
-  /// A difference whose record is shorter than this, by some bytes, is taken without a look at what the chunk takes whole, a longer one not at all. 0: the shorter of both is
-  /// taken; a difference of at most 1/16 of the plaintext without that look, which costs five times as much as the difference.
+  std::vector<ChunkRef> refs;
+  ByteView plain;  ///< of all, one after the other
+  int depth = 0;   ///< the greatest of theirs; of a chunk, 0: whole, else how many steps down to whole chunks
+  /// Nothing longer is of use. (A look at what the chunk takes whole would cost five times as much as the difference.)
   std::uint32_t record_max_bytes = 0;
 };
 
@@ -60,17 +67,19 @@ class ChunkEncoder {
   ChunkEncoder(ChunkEncoder&&) noexcept;
   ChunkEncoder& operator=(ChunkEncoder&&) noexcept;
 
-  /// A record for `plain` (1..kChunkPlainMaxBytes) under a fresh random key. `base`, of the same kind, when given, is tried as prefix where
-  /// base->depth < kDifferenceDepthMax, and used as DifferenceBase says. base->plain must lie elsewhere than `plain`: zstd would drop it. Errors: kInternal (no entropy, zstd failed).
-  Result<EncodedChunk> encode(ChunkKind kind, ByteView plain, const Fingerprint& fp, const EncodeOptions& options,
-                              const DifferenceBase* base = nullptr);
+  /// A record for `plain` (1..kChunkPlainMaxBytes) under a fresh random key, that leans on nothing. Errors: kInternal (no entropy, zstd failed).
+  Result<EncodedChunk> encode(ChunkKind kind, ByteView plain, const Fingerprint& fp, const EncodeOptions& options);
+
+  /// The same as a difference to `base`, which is of the same kind and whose plaintext lies elsewhere than `plain` (zstd would drop it). Nullopt where it would not be shorter than
+  /// base.record_max_bytes and the plaintext, or where base.depth is kDifferenceDepthMax.
+  Result<std::optional<EncodedChunk>> encode_difference(ChunkKind kind, ByteView plain, const Fingerprint& fp, const EncodeOptions& options, const DifferenceBase& base);
 
  private:
   struct State;
   std::unique_ptr<State> state_;
 };
 
-/// Gives the plaintext of the base of a difference, verified, and its depth.
+/// Gives the plaintext of a base of a difference, verified, and its depth.
 class BaseResolver {
  public:
   virtual ~BaseResolver() = default;
@@ -78,9 +87,8 @@ class BaseResolver {
     std::shared_ptr<const Bytes> plain;
     int depth = 0;
   };
-  /// `base` has id, key, size and kind, and no fp. `depth` is what the difference promises of it, 0..kDifferenceDepthMax - 1: asking with it again
-  /// for the base's own base ends after so many steps, whatever the records say.
-  virtual Result<Base> resolve(const ChunkRef& base, int depth) = 0;
+  /// `base` has id, key, size and kind, and no fp.
+  virtual Result<Base> resolve(const ChunkRef& base) = 0;
 };
 
 struct DecodedChunk {
@@ -93,13 +101,8 @@ struct DecodedChunk {
 /// Safe from any thread.
 Result<DecodedChunk> open_chunk(const ChunkRef& ref, ByteView record, BaseResolver* bases);
 
-/// What a difference leans on, without its plaintext. The reference has no fp.
-struct LeansOn {
-  ChunkRef base;
-  int depth = 0;  ///< of the base
-};
-/// Nullopt for a whole chunk, which is not opened for that. Errors: as open_chunk.
-Result<std::optional<LeansOn>> leans_on(const ChunkRef& ref, ByteView record);
+/// The bases of a difference, without their plaintext; the references have no fp. None for a whole chunk, which is not opened for that. Errors: as open_chunk.
+Result<std::vector<ChunkRef>> leans_on(const ChunkRef& ref, ByteView record);
 
 /// Whether `record` is what `id` promises; needs no key.
 [[nodiscard]] bool verify_record(const ChunkId& id, ByteView record);

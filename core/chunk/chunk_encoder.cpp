@@ -15,9 +15,6 @@ namespace {
 /// ones than 3 were not measured.
 constexpr int kDifferenceLevelMax = 3;
 
-/// A difference of at most this part of the plaintext is taken without compressing the chunk whole for comparison.
-constexpr std::size_t kClearlySmall = 16;
-
 /// Whether a sample of 64 runs of 16 bytes, spread over `plain`, is as even as random bytes: then Huffman coding can save no more than about
 /// 1 %, and only long repeats of random bytes within the chunk would be missed. Costs under a microsecond; compressing 64 KiB of random bytes to find out 15.
 bool looks_random(ByteView plain) noexcept {
@@ -37,9 +34,13 @@ bool looks_random(ByteView plain) noexcept {
   return squares <= kMostEven;
 }
 
-std::size_t difference_payload_max(ByteView plain, const DifferenceBase& base) noexcept {
-  if (base.record_max_bytes == 0) return plain.size() - 1;
-  return std::min<std::size_t>(plain.size() - 1, base.record_max_bytes - std::min(base.record_max_bytes, kRecordOverheadBytes));
+bool is_base_of(ChunkKind kind, const DifferenceBase& base) noexcept {
+  std::size_t size = 0;
+  for (const ChunkRef& ref : base.refs) {
+    if (ref.kind != kind) return false;
+    size += ref.plain_size_bytes;
+  }
+  return !base.refs.empty() && base.refs.size() <= kBasesMax && size == base.plain.size();
 }
 
 struct Payload {
@@ -69,36 +70,41 @@ struct ChunkEncoder::State {
     return Payload{ChunkCodec::kZstd, ByteView(whole_buffer).first(*size)};
   }
 
-  /// Codec kStored when the difference isn't smaller than the plaintext, or not as small as the base asks for.
-  Result<Payload> compress_difference(ByteView plain, const EncodeOptions& options, const DifferenceBase& base) {
-    const Payload stored{ChunkCodec::kStored, plain};
-    const std::size_t payload_max_bytes = difference_payload_max(plain, base);
-    if (payload_max_bytes <= kDifferencePrefixBytes) return stored;
+  /// Nullopt when the difference isn't smaller than the plaintext, or not as small as the base asks for.
+  Result<std::optional<Payload>> compress_difference(ByteView plain, const EncodeOptions& options, const DifferenceBase& base) {
+    const std::size_t prefix_bytes = difference_prefix_bytes(base.refs.size());
+    const std::size_t payload_max_bytes = std::min<std::size_t>(plain.size() - 1, base.record_max_bytes - std::min(base.record_max_bytes, kRecordOverheadBytes));
+    if (payload_max_bytes <= prefix_bytes) return std::optional<Payload>();
     difference_buffer.clear();
-    ByteWriter(difference_buffer)
-        .id(base.ref.id)
-        .id(base.ref.key)
-        .u32(base.ref.plain_size_bytes)
-        .u8(static_cast<std::uint8_t>(base.depth + 1));
+    ByteWriter out(difference_buffer);
+    for (const ChunkRef& ref : base.refs) out.id(ref.id).id(ref.key).u32(ref.plain_size_bytes);
+    out.u8(static_cast<std::uint8_t>(base.depth + 1));
     difference_buffer.resize(payload_max_bytes);
     HOLDFAST_ASSIGN(const std::optional<std::size_t> size,
                     difference.compress(plain, base.plain, std::clamp(options.zstd_level, 1, kDifferenceLevelMax),
-                                        MutableByteView(difference_buffer).subspan(kDifferencePrefixBytes)));
-    if (!size) return stored;
-    return Payload{ChunkCodec::kDifference, ByteView(difference_buffer).first(kDifferencePrefixBytes + *size)};
+                                        MutableByteView(difference_buffer).subspan(prefix_bytes)));
+    if (!size) return std::optional<Payload>();
+    const ChunkCodec codec = base.refs.size() == 1 ? ChunkCodec::kDifference : ChunkCodec::kDifferenceToTwo;
+    return std::optional(Payload{codec, ByteView(difference_buffer).first(prefix_bytes + *size)});
   }
 
-  Result<Payload> choose(ByteView plain, const EncodeOptions& options, const DifferenceBase* base) {
-    Payload best{ChunkCodec::kStored, plain};
-    if (base != nullptr && base->depth < kDifferenceDepthMax) {
-      HOLDFAST_ASSIGN(best, compress_difference(plain, options, *base));
-      const bool is_taken = base->record_max_bytes != 0 || best.bytes.size() <= plain.size() / kClearlySmall;
-      if (best.codec == ChunkCodec::kDifference && is_taken) return best;
-    }
-    // A frame must be smaller than the plaintext, and no larger than the difference: whole is better at equal size.
-    const std::size_t size_max_bytes = best.codec == ChunkCodec::kDifference ? best.bytes.size() : plain.size() - 1;
-    HOLDFAST_ASSIGN(const Payload whole_payload, compress_whole(plain, options, size_max_bytes));
-    return whole_payload.codec == ChunkCodec::kZstd ? whole_payload : best;
+  /// The record; its id is left to the caller.
+  Result<EncodedChunk> seal(ChunkKind kind, std::uint32_t plain_size_bytes, const Fingerprint& fp, const Payload& payload) {
+    EncodedChunk chunk;
+    chunk.codec = payload.codec;
+    chunk.ref.fp = fp;
+    chunk.ref.kind = kind;
+    chunk.ref.plain_size_bytes = plain_size_bytes;
+    HOLDFAST_TRY(random.fill(chunk.ref.key.mutable_view()));
+    chunk.record.reserve(payload.bytes.size() + kRecordOverheadBytes);
+    encode_record_header({kind, payload.codec, plain_size_bytes, static_cast<std::uint32_t>(payload.bytes.size())}, chunk.record);
+    chunk.record.resize(payload.bytes.size() + kRecordOverheadBytes);
+    const MutableByteView record(chunk.record);
+    const MutableByteView nonce = record.subspan(kRecordHeaderBytes, kNonceBytes);
+    HOLDFAST_TRY(random.fill(nonce));
+    aead_seal(chunk.ref.key.view(), nonce, record.first(kRecordHeaderBytes), payload.bytes,
+              record.subspan(kRecordPayloadOffset, payload.bytes.size()), record.last(kTagBytes));
+    return chunk;
   }
 };
 
@@ -107,29 +113,24 @@ ChunkEncoder::~ChunkEncoder() = default;
 ChunkEncoder::ChunkEncoder(ChunkEncoder&&) noexcept = default;
 ChunkEncoder& ChunkEncoder::operator=(ChunkEncoder&&) noexcept = default;
 
-Result<EncodedChunk> ChunkEncoder::encode(ChunkKind kind, ByteView plain, const Fingerprint& fp,
-                                          const EncodeOptions& options, const DifferenceBase* base) {
+Result<EncodedChunk> ChunkEncoder::encode(ChunkKind kind, ByteView plain, const Fingerprint& fp, const EncodeOptions& options) {
   HOLDFAST_CHECK(!plain.empty() && plain.size() <= kChunkPlainMaxBytes);
-  HOLDFAST_CHECK(base == nullptr || (base->ref.kind == kind && base->plain.size() == base->ref.plain_size_bytes));
-  HOLDFAST_ASSIGN(const Payload payload, state_->choose(plain, options, base));
-
-  EncodedChunk chunk;
-  chunk.codec = payload.codec;
-  chunk.ref.fp = fp;
-  chunk.ref.kind = kind;
-  chunk.ref.plain_size_bytes = static_cast<std::uint32_t>(plain.size());
-  HOLDFAST_TRY(state_->random.fill(chunk.ref.key.mutable_view()));
-  chunk.record.reserve(payload.bytes.size() + kRecordOverheadBytes);
-  encode_record_header({kind, payload.codec, chunk.ref.plain_size_bytes, static_cast<std::uint32_t>(payload.bytes.size())},
-                       chunk.record);
-  chunk.record.resize(payload.bytes.size() + kRecordOverheadBytes);
-  const MutableByteView record(chunk.record);
-  const MutableByteView nonce = record.subspan(kRecordHeaderBytes, kNonceBytes);
-  HOLDFAST_TRY(state_->random.fill(nonce));
-  aead_seal(chunk.ref.key.view(), nonce, record.first(kRecordHeaderBytes), payload.bytes,
-            record.subspan(kRecordPayloadOffset, payload.bytes.size()), record.last(kTagBytes));
+  // A frame must be smaller than the plaintext.
+  HOLDFAST_ASSIGN(const Payload payload, state_->compress_whole(plain, options, plain.size() - 1));
+  HOLDFAST_ASSIGN(EncodedChunk chunk, state_->seal(kind, static_cast<std::uint32_t>(plain.size()), fp, payload));
   if (!options.leave_unnamed) chunk.ref.id = best_chunk_hasher().chunk_id(chunk.record);
   return chunk;
+}
+
+Result<std::optional<EncodedChunk>> ChunkEncoder::encode_difference(ChunkKind kind, ByteView plain, const Fingerprint& fp, const EncodeOptions& options,
+                                                                    const DifferenceBase& base) {
+  HOLDFAST_CHECK(!plain.empty() && plain.size() <= kChunkPlainMaxBytes && is_base_of(kind, base));
+  if (base.depth >= kDifferenceDepthMax) return std::optional<EncodedChunk>();
+  HOLDFAST_ASSIGN(const std::optional<Payload> payload, state_->compress_difference(plain, options, base));
+  if (!payload) return std::optional<EncodedChunk>();
+  HOLDFAST_ASSIGN(EncodedChunk chunk, state_->seal(kind, static_cast<std::uint32_t>(plain.size()), fp, *payload));
+  if (!options.leave_unnamed) chunk.ref.id = best_chunk_hasher().chunk_id(chunk.record);
+  return std::optional(std::move(chunk));
 }
 
 void name_chunks(std::span<EncodedChunk> chunks) {

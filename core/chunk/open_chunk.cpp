@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include "core/chunk/record_layout.h"
 #include "core/chunk/zstd_contexts.h"
 #include "core/format/byte_reader.h"
@@ -11,38 +13,62 @@ Error corrupt(const ChunkRef& ref, std::string_view why) {
   return {ErrorCode::kCorrupt, "chunk " + ref.id.hex().substr(0, 16) + ": " + std::string(why)};
 }
 
+struct Prefix {
+  std::vector<ChunkRef> bases;
+  int depth = 0;  ///< of the difference
+};
+
 /// Reads what stands before the frame.
-Result<LeansOn> read_base(const ChunkRef& ref, ByteReader& in) {
-  ChunkRef base;
-  base.kind = ref.kind;
-  HOLDFAST_ASSIGN(base.id, in.id<ChunkId>());
-  HOLDFAST_ASSIGN(base.key, in.id<ChunkKey>());
-  HOLDFAST_ASSIGN(base.plain_size_bytes, in.u32());
-  HOLDFAST_ASSIGN(const std::uint8_t depth, in.u8());
-  if (base.plain_size_bytes == 0 || base.plain_size_bytes > kChunkPlainMaxBytes) {
-    return corrupt(ref, "it leans on a chunk of " + std::to_string(base.plain_size_bytes) + " bytes");
+Result<Prefix> read_prefix(const ChunkRef& ref, ChunkCodec codec, ByteReader& in) {
+  Prefix prefix;
+  for (std::size_t i = 0; i < base_count(codec); ++i) {
+    ChunkRef base;
+    base.kind = ref.kind;
+    HOLDFAST_ASSIGN(base.id, in.id<ChunkId>());
+    HOLDFAST_ASSIGN(base.key, in.id<ChunkKey>());
+    HOLDFAST_ASSIGN(base.plain_size_bytes, in.u32());
+    if (base.plain_size_bytes == 0 || base.plain_size_bytes > kChunkPlainMaxBytes) {
+      return corrupt(ref, "it leans on a chunk of " + std::to_string(base.plain_size_bytes) + " bytes");
+    }
+    prefix.bases.push_back(base);
   }
-  if (depth < 1 || depth > kDifferenceDepthMax) {
-    return corrupt(ref, "a difference of depth " + std::to_string(depth));
-  }
-  return LeansOn{base, depth - 1};
+  HOLDFAST_ASSIGN(prefix.depth, in.u8());
+  if (prefix.depth < 1 || prefix.depth > kDifferenceDepthMax) return corrupt(ref, "a difference of depth " + std::to_string(prefix.depth));
+  return prefix;
 }
 
-Result<DecodedChunk> open_difference(const ChunkRef& ref, ByteView payload, BaseResolver* bases) {
+/// The plaintext of the bases, one after the other.
+Result<BaseResolver::Base> resolve_all(const ChunkRef& ref, const Prefix& prefix, BaseResolver& resolver) {
+  BaseResolver::Base all;
+  for (const ChunkRef& base : prefix.bases) {
+    HOLDFAST_ASSIGN(BaseResolver::Base found, resolver.resolve(base));
+    if (found.plain->size() != base.plain_size_bytes) return corrupt(ref, "its base has another size than promised");
+    all.depth = std::max(all.depth, found.depth);
+    if (all.plain == nullptr) {
+      all.plain = std::move(found.plain);
+    } else {
+      Bytes joined(*all.plain);
+      append(joined, *found.plain);
+      all.plain = std::make_shared<const Bytes>(std::move(joined));
+    }
+  }
+  return all;
+}
+
+Result<DecodedChunk> open_difference(const ChunkRef& ref, ChunkCodec codec, ByteView payload, BaseResolver* bases) {
   ByteReader in(payload, "difference");
-  HOLDFAST_ASSIGN(const LeansOn on, read_base(ref, in));
+  HOLDFAST_ASSIGN(const Prefix prefix, read_prefix(ref, codec, in));
   if (bases == nullptr) {
     return Error(ErrorCode::kUnsupported, "chunk " + ref.id.hex().substr(0, 16) + " is a difference, and there is no way to its base here");
   }
-  HOLDFAST_ASSIGN(const BaseResolver::Base found, bases->resolve(on.base, on.depth));
-  if (found.depth != on.depth) {
-    return corrupt(ref, "its base has depth " + std::to_string(found.depth) + " where " + std::to_string(on.depth) + " was promised");
+  HOLDFAST_ASSIGN(const BaseResolver::Base all, resolve_all(ref, prefix, *bases));
+  if (all.depth + 1 != prefix.depth) {
+    return corrupt(ref, "a difference of depth " + std::to_string(prefix.depth) + " to a base of depth " + std::to_string(all.depth));
   }
-  if (found.plain->size() != on.base.plain_size_bytes) return corrupt(ref, "its base has another size than promised");
   DecodedChunk chunk;
-  chunk.depth = on.depth + 1;
+  chunk.depth = prefix.depth;
   chunk.plain.resize(ref.plain_size_bytes);
-  HOLDFAST_TRY(zstd_decompress(in.rest(), *found.plain, chunk.plain));
+  HOLDFAST_TRY(zstd_decompress(in.rest(), *all.plain, chunk.plain));
   return chunk;
 }
 
@@ -57,7 +83,8 @@ Result<DecodedChunk> open_payload(const ChunkRef& ref, ChunkCodec codec, Bytes p
       HOLDFAST_TRY(zstd_decompress(payload, {}, chunk.plain));
       return chunk;
     case ChunkCodec::kDifference:
-      return open_difference(ref, payload, bases);
+    case ChunkCodec::kDifferenceToTwo:
+      return open_difference(ref, codec, payload, bases);
   }
   return corrupt(ref, "an impossible codec");
 }
@@ -96,13 +123,13 @@ Result<DecodedChunk> open_chunk(const ChunkRef& ref, ByteView record, BaseResolv
   return open_payload(ref, header.codec, std::move(payload), bases);
 }
 
-Result<std::optional<LeansOn>> leans_on(const ChunkRef& ref, ByteView record) {
+Result<std::vector<ChunkRef>> leans_on(const ChunkRef& ref, ByteView record) {
   HOLDFAST_ASSIGN(const RecordHeader header, check_record(ref, record));
-  if (header.codec != ChunkCodec::kDifference) return std::optional<LeansOn>();
+  if (!is_difference(header.codec)) return std::vector<ChunkRef>();
   HOLDFAST_ASSIGN(const Bytes payload, open_record(ref, header, record));
   ByteReader in(payload, "difference");
-  HOLDFAST_ASSIGN(const LeansOn on, read_base(ref, in));
-  return std::optional(on);
+  HOLDFAST_ASSIGN(Prefix prefix, read_prefix(ref, header.codec, in));
+  return std::move(prefix.bases);
 }
 
 }  // namespace holdfast

@@ -39,7 +39,7 @@ Result<RecordHeader> decode_record_header(ByteView record) {
   RecordHeader header;
   HOLDFAST_ASSIGN(header.kind, decode_chunk_kind(in));
   HOLDFAST_ASSIGN(const std::uint8_t codec, in.u8());
-  if (codec > static_cast<std::uint8_t>(ChunkCodec::kDifference)) {
+  if (codec > static_cast<std::uint8_t>(ChunkCodec::kDifferenceToTwo)) {
     return Error(ErrorCode::kUnsupported, "chunk record has codec " + std::to_string(codec) + ", which this program does not know");
   }
   header.codec = static_cast<ChunkCodec>(codec);

@@ -11,8 +11,8 @@ inline constexpr std::size_t kRecordHeaderBytes = 16;
 inline constexpr std::size_t kRecordPayloadOffset = kRecordHeaderBytes + kNonceBytes;
 static_assert(kRecordOverheadBytes == kRecordPayloadOffset + kTagBytes);
 
-/// Base id, base key, base size, depth: what stands before the frame of a difference.
-inline constexpr std::size_t kDifferencePrefixBytes = 32 + 32 + 4 + 1;
+/// Id, key and size of each base, depth: what stands before the frame of a difference.
+inline constexpr std::size_t difference_prefix_bytes(std::size_t bases) { return bases * (32 + 32 + 4) + 1; }
 
 void encode_record_header(const RecordHeader& header, Bytes& out);
 

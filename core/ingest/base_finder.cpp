@@ -11,21 +11,29 @@
 namespace holdfast {
 namespace {
 
-/// The next one is stored whole. (Long before it digits add up to more than kDifferenceDepthMax: 333 in base 4.)
+/// The next one is stored whole. (Its digits in base 8, 376, add up to kDifferenceDepthMax, those of the one after to more.)
 constexpr std::uint8_t kVersionMax = 254;
+constexpr unsigned kBase = 8;  ///< that versions are counted in
 
-/// Balance of tries: below 0 only one chunk in kRest is tried; one success makes up for that.
+/// Balance of tries: below 0 only one chunk in so many is tried; one success makes up for that. A try that does not pay costs a good half of what storing whole does; one whose
+/// bases can't be read may cost a timeout.
 constexpr int kBalanceMax = 16;
 constexpr int kPriceOfFailure = 4;
-constexpr unsigned kRest = 16;
+constexpr unsigned kTryOneIn = 4;
+constexpr unsigned kAskOneIn = 16;
 
-/// What follows the whole chunk at a chain's end may take so much: three quarters of its size, beyond which storing whole anew is the better bargain; where the whole is small, up
-/// to a 32nd of its plaintext, which is next to nothing beside the cost of asking for it.
+/// What the differences of a chain may take: half of what its whole chunks do, so that reading it reads half as much again at most; where these are small, up
+/// to a 32nd of their plaintext, which is next to nothing beside the cost of asking for it.
 std::uint64_t chain_limit(std::uint64_t whole_record_bytes, std::uint64_t plain_bytes) {
-  return std::max(whole_record_bytes / 4 * 3, std::min(whole_record_bytes, plain_bytes / 32));
+  return std::max(whole_record_bytes / 2, std::min(whole_record_bytes, plain_bytes / 32));
 }
 
-constexpr std::uint64_t kFollowersOf = 255;  ///< beside the numbers of super-features
+/// A difference is poor when it takes more than a fifth of what the chunk would take whole, and more than a 64th of its plaintext.
+std::uint64_t poor_above(std::uint64_t whole_bytes, std::uint64_t plain_bytes) { return std::max(whole_bytes / 5, plain_bytes / 64); }
+
+// Beside the numbers of super-features:
+constexpr std::uint64_t kBehind = 255;
+constexpr std::uint64_t kBefore = 254;
 
 FeatureKey key_of(std::uint32_t domain, std::uint64_t what, ByteView value) {
   const XXH128_hash_t hash = XXH3_128bits_withSeed(value.data(), value.size(), what << 32U | domain);
@@ -41,21 +49,24 @@ FeatureKey key_of(std::uint32_t domain, std::size_t slot, std::uint64_t super_fe
   return key_of(domain, slot, ByteView(value));
 }
 
-FeatureKey key_after(std::uint32_t domain, const Fingerprint& before) { return key_of(domain, kFollowersOf, before.view()); }
+/// Of the chunk behind that of `fp` in its file.
+FeatureKey key_behind(std::uint32_t domain, const Fingerprint& fp) { return key_of(domain, kBehind, fp.view()); }
+/// Of the one before it.
+FeatureKey key_before(std::uint32_t domain, const Fingerprint& fp) { return key_of(domain, kBefore, fp.view()); }
 
 }  // namespace
 
 std::size_t links_to_skip(std::uint8_t newest_version) noexcept {
   std::size_t skip = 0;
-  for (unsigned rest = newest_version; rest % 4 == 3; rest /= 4) skip += 3;
+  for (unsigned rest = newest_version; rest % kBase == kBase - 1; rest /= kBase) skip += kBase - 1;
   return skip;
 }
 
 std::uint8_t version_of_depth(int depth) noexcept {
   unsigned version = 0;
-  for (unsigned unit = 1; depth > 0; unit *= 4) {
-    version += unit * static_cast<unsigned>(std::min(depth, 3));
-    depth -= 3;
+  for (unsigned unit = 1; depth > 0; unit *= kBase) {
+    version += unit * static_cast<unsigned>(std::min(depth, static_cast<int>(kBase) - 1));
+    depth -= static_cast<int>(kBase) - 1;
   }
   return static_cast<std::uint8_t>(version);
 }
@@ -74,7 +85,7 @@ std::optional<SimilarChunk> BaseFinder::candidate(const Subject& subject) {
       if (found) return found;
     }
   }
-  return subject.before_like ? parts_.features.find(key_after(subject.domain, *subject.before_like)) : std::nullopt;
+  return subject.before_like ? parts_.features.find(key_behind(subject.domain, *subject.before_like)) : std::nullopt;
 }
 
 std::optional<ChunkRef> BaseFinder::reference_of(const Fingerprint& fp) const {
@@ -86,41 +97,90 @@ std::optional<ChunkRef> BaseFinder::reference_of(const Fingerprint& fp) const {
 /// Counts as a try that did not pay: a disk that hangs, or bases that are all far away, must not be asked for each chunk.
 std::optional<BaseFinder::Found> BaseFinder::out_of_reach(std::uint32_t domain) {
   note(domain, false);
+  luck_of(domain).one_in.store(kAskOneIn, std::memory_order_relaxed);
   return std::nullopt;
+}
+
+/// What the next version of a chunk leans on.
+struct BaseFinder::Base {
+  ChunkRef ref;
+  PackNumber pack = 0;
+  RecordClosure::Cost cost;
+  RecordClosure::Opened opened;
+};
+
+/// A version that isn't known is taken for the first that has a chain of that length.
+std::optional<BaseFinder::Base> BaseFinder::base_for_next_version(const Fingerprint& fp, std::optional<std::uint8_t> version) const {
+  const auto ref = reference_of(fp);
+  if (!ref || ref->kind != ChunkKind::kData) return std::nullopt;
+  const auto chain = reader_.chain(*ref);
+  if (!chain) return std::nullopt;
+  if (!version) {
+    int depth = 0;
+    for (auto base = chain->records.first_base(0); base; base = chain->records.first_base(*base)) ++depth;
+    version = version_of_depth(depth);
+  }
+  std::size_t member = 0;
+  for (std::size_t skip = links_to_skip(*version); skip > 0; --skip) {
+    const auto base = chain->records.first_base(member);
+    if (!base) break;
+    member = *base;
+  }
+  auto opened = chain->records.open(member);
+  if (!opened) return std::nullopt;
+  return Base{chain->records.ref(member), chain->packs[member], chain->records.cost({&member, 1}), *std::move(opened)};
 }
 
 std::optional<BaseFinder::Found> BaseFinder::find(const Subject& subject) {
   const auto similar = candidate(subject);
   if (!similar || similar->version >= kVersionMax) return std::nullopt;
   Luck& luck = luck_of(subject.domain);
-  if (luck.balance.load(std::memory_order_relaxed) < 0 && luck.passed.fetch_add(1, std::memory_order_relaxed) % kRest != 0) return std::nullopt;
-  const auto ref = reference_of(similar->fp);
-  if (!ref || ref->kind != ChunkKind::kData) return std::nullopt;
-  const std::vector<BaseReader::Link> links = reader_.chain(*ref);
-  if (links.empty()) return out_of_reach(subject.domain);
-
-  const std::size_t skip = std::min(links_to_skip(similar->version), links.size() - 1);
-  const std::span<const BaseReader::Link> chain = std::span(links).subspan(skip);
-  if (chain.size() > static_cast<std::size_t>(kDifferenceDepthMax)) return std::nullopt;
-  std::uint64_t differences = 0;
-  for (const auto& link : chain.first(chain.size() - 1)) differences += link.record.size();
-  const std::uint64_t whole = chain.back().record.size();
-  const std::uint64_t limit = chain_limit(whole, chain.back().ref.plain_size_bytes);
-  if (differences >= limit) return std::nullopt;
-  const auto opened = BaseReader::open(chain);
-  if (!opened) return out_of_reach(subject.domain);
+  if (luck.balance.load(std::memory_order_relaxed) < 0 && luck.passed.fetch_add(1, std::memory_order_relaxed) % luck.one_in.load(std::memory_order_relaxed) != 0) return std::nullopt;
+  const auto base = base_for_next_version(similar->fp, similar->version);
+  if (!base) return out_of_reach(subject.domain);
+  if (base->opened.depth >= kDifferenceDepthMax || base->cost.records > kLeansOnMax) return std::nullopt;
+  const std::uint64_t limit = chain_limit(base->cost.whole_bytes, base->opened.plain->size());
+  if (base->cost.difference_bytes >= limit) return std::nullopt;
 
   Found found;
-  found.plain = opened->plain;
-  found.base = {chain.front().ref, *found.plain, opened->depth, static_cast<std::uint32_t>(limit - differences)};
-  found.pack = chain.front().pack;
+  found.plain = base->opened.plain;
+  found.base = {{base->ref}, *found.plain, base->opened.depth, static_cast<std::uint32_t>(limit - base->cost.difference_bytes)};
+  found.packs = {base->pack};
   found.like = similar->fp;
   found.version = static_cast<std::uint8_t>(similar->version + 1);
+  found.poor_bytes = poor_above(base->cost.whole_bytes * subject.size_bytes / found.plain->size(), subject.size_bytes);
+  found.cost = base->cost;
   return found;
 }
 
+std::optional<BaseFinder::Found> BaseFinder::widen(std::uint32_t domain, const Found& found, Side side) {
+  const auto neighbour = parts_.features.find(side == Side::kBehind ? key_behind(domain, found.like) : key_before(domain, found.like));
+  if (!neighbour || neighbour->fp == found.like) return std::nullopt;
+  const auto second = base_for_next_version(neighbour->fp, std::nullopt);
+  if (!second || second->opened.depth >= kDifferenceDepthMax || second->ref.id == found.base.refs.front().id) return std::nullopt;
+
+  Found both = found;
+  // Whatever stands where in the file, the first base is the one that the subject is a version of: versions are followed along first bases.
+  Bytes joined(*found.plain);
+  append(joined, *second->opened.plain);
+  both.plain = std::make_shared<const Bytes>(std::move(joined));
+  both.cost.whole_bytes += second->cost.whole_bytes;
+  both.cost.difference_bytes += second->cost.difference_bytes;
+  both.cost.records += second->cost.records;
+  const std::uint64_t limit = chain_limit(both.cost.whole_bytes, both.plain->size());
+  if (both.cost.records > kLeansOnMax || both.cost.difference_bytes >= limit) return std::nullopt;
+  both.base.refs.push_back(second->ref);
+  both.base.plain = *both.plain;
+  both.base.depth = std::max(found.base.depth, second->opened.depth);
+  both.base.record_max_bytes = static_cast<std::uint32_t>(limit - both.cost.difference_bytes);
+  both.packs.push_back(second->pack);
+  return both;
+}
+
 void BaseFinder::note(std::uint32_t domain, bool took_difference) {
-  auto& balance = luck_of(domain).balance;
+  Luck& luck = luck_of(domain);
+  luck.one_in.store(kTryOneIn, std::memory_order_relaxed);
+  auto& balance = luck.balance;
   const int now = balance.load(std::memory_order_relaxed);
   // Two threads that do this at once may lose one's word: it is an estimate.
   balance.store(took_difference ? std::min(std::max(now, 0) + 1, kBalanceMax) : std::max(now - kPriceOfFailure, -1), std::memory_order_relaxed);
@@ -134,16 +194,19 @@ void BaseFinder::learn(const Subject& subject, const Fingerprint& fp, std::uint8
       entries.push_back({key_of(subject.domain, slot, subject.similarity->super_features[slot]), chunk});
     }
   }
-  if (subject.before) entries.push_back({key_after(subject.domain, *subject.before), chunk});
+  if (subject.before) {
+    entries.push_back({key_behind(subject.domain, *subject.before), chunk});
+    entries.push_back({key_before(subject.domain, fp), {*subject.before, 0}});  // its version is not known here, and not asked for
+  }
   if (!entries.empty()) parts_.features.add(entries);
 }
 
 bool BaseFinder::relearn(std::uint32_t domain, const ChunkRef& ref, const std::optional<Fingerprint>& before) {
-  const std::vector<BaseReader::Link> links = reader_.chain(ref);
-  if (links.empty()) return false;
-  const auto opened = BaseReader::open(links);
+  const auto chain = reader_.chain(ref);
+  if (!chain) return false;
+  const auto opened = chain->records.open();
   if (!opened) return false;
-  learn({domain, similarity(*opened->plain), before, {}}, ref.fp, version_of_depth(opened->depth));
+  learn({domain, opened->plain->size(), similarity(*opened->plain), before, {}}, ref.fp, version_of_depth(opened->depth));
   return true;
 }
 

@@ -29,22 +29,29 @@ class BaseFinder {
   /// A new chunk, and what is known of the one before it in its stream.
   struct Subject {
     std::uint32_t domain = 0;
+    std::uint64_t size_bytes = 0;
     std::optional<Similarity> similarity;
     std::optional<Fingerprint> before;       ///< its own
     std::optional<Fingerprint> before_like;  ///< of the older chunk that it is like: itself, where it was known already
   };
   [[nodiscard]] std::optional<Similarity> similarity(ByteView plain) const { return similarity_of(parts_.gear, plain); }
 
-  /// A base with its plaintext.
+  /// One or two bases with their plaintext.
   struct Found {
     std::shared_ptr<const Bytes> plain;
-    DifferenceBase base;       ///< points to `plain`
-    PackNumber pack = 0;       ///< where the base lies
-    std::uint8_t version = 0;  ///< of the chunk that leans on it
-    Fingerprint like;          ///< of the newest version: what the subject is like, whatever of its chain it leans on
+    DifferenceBase base;             ///< points to `plain`
+    std::vector<PackNumber> packs;   ///< where the bases lie
+    std::uint8_t version = 0;        ///< of the chunk that leans on them
+    Fingerprint like;                ///< of the newest version: what the subject is like, whatever of its chain it leans on
+    std::uint64_t poor_bytes = 0;    ///< a difference that is longer leaves much of the subject uncovered: then widen() is worth its while
+    RecordClosure::Cost cost;
   };
   /// Nullopt: the chunk is to be stored whole. What it costs to find out is bounded where trying never pays (see note()).
   [[nodiscard]] std::optional<Found> find(const Subject& subject);
+
+  /// The same with a second base, the first's neighbour in its file: where an edit took a cut away, both were merged into the subject. Nullopt where there is none.
+  enum class Side { kBehind, kBefore };
+  [[nodiscard]] std::optional<Found> widen(std::uint32_t domain, const Found& found, Side side);
 
   /// How it went: the chunk was stored as a difference to `found`, or whole although there was one.
   void note(std::uint32_t domain, bool took_difference);
@@ -60,8 +67,11 @@ class BaseFinder {
   struct Luck {
     std::atomic<int> balance{0};   ///< of tries that paid and tries that did not, within bounds
     std::atomic<unsigned> passed{0};
+    std::atomic<unsigned> one_in{1};  ///< that is tried while the balance is below 0
   };
+  struct Base;
   [[nodiscard]] std::optional<SimilarChunk> candidate(const Subject& subject);
+  [[nodiscard]] std::optional<Base> base_for_next_version(const Fingerprint& fp, std::optional<std::uint8_t> version) const;
   [[nodiscard]] std::optional<ChunkRef> reference_of(const Fingerprint& fp) const;
   std::optional<Found> out_of_reach(std::uint32_t domain);
   Luck& luck_of(std::uint32_t domain);
@@ -72,8 +82,9 @@ class BaseFinder {
   std::map<std::uint32_t, std::unique_ptr<Luck>> luck_;
 };
 
-/// How many links of the newest version's chain are skipped, so that the new version leans on an older one: versions are counted in digits of base 4, and each leans on the one
-/// whose lowest digit that isn't 0 is one less. So 30 versions need chains of at most 7, and three of four lean on the version just before them.
+/// How many links of the newest version's chain are skipped, so that the new version leans on an older one: versions are counted in digits of base 8, and each leans on the one
+/// whose lowest digit that isn't 0 is one less. So 30 versions need chains of at most 10, and seven of eight lean on the version just before them, which costs least: what changed in
+/// eight days takes nearly as much in one difference as in eight.
 std::size_t links_to_skip(std::uint8_t newest_version) noexcept;
 /// A version whose chain has so many differences, 0..kDifferenceDepthMax.
 std::uint8_t version_of_depth(int depth) noexcept;

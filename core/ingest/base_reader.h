@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/base/clock.h"
+#include "core/chunk/record_closure.h"
 #include "core/ingest/pack_trust.h"
 #include "core/stage/stage.h"
 #include "core/store/object_store.h"
@@ -26,22 +27,13 @@ class BaseReader {
   };
   explicit BaseReader(const Parts& parts) : parts_(parts), trust_(parts.stage, parts.placement, parts.clock) {}
 
-  /// A chunk of a chain. Its record was verified if it is a difference; open() verifies all that it uses.
-  struct Link {
-    ChunkRef ref;
-    Bytes record;
-    PackNumber pack = 0;
+  /// A chunk with all that it leans on.
+  struct Chain {
+    RecordClosure records;
+    std::vector<PackNumber> packs;  ///< of its members
   };
-  /// `ref` and all that it leans on, down to a whole chunk, which is the last. Empty when something of it is not at hand, is damaged, or lies in
-  /// a pack that nobody should lean on any more.
-  [[nodiscard]] std::vector<Link> chain(const ChunkRef& ref) const;
-
-  struct Opened {
-    std::shared_ptr<const Bytes> plain;
-    int depth = 0;
-  };
-  /// The plaintext of the first link of a chain's end. Errors: kCorrupt.
-  [[nodiscard]] static Result<Opened> open(std::span<const Link> chain);
+  /// Nullopt when something of it is not at hand, is damaged, or lies in a pack that nobody should lean on any more.
+  [[nodiscard]] std::optional<Chain> chain(const ChunkRef& ref) const;
 
  private:
   [[nodiscard]] std::optional<ChunkLocation> locate(const ChunkId& id) const;

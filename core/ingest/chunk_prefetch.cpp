@@ -49,7 +49,7 @@ void StoredChunkSource::State::prefetch_now(const std::vector<ChunkRef>& refs, c
     if (stop.stop_requested()) break;
     if (parts.plain_cache->get(ref)) continue;
     const ChunkFlights::Place place = flights.join(ref);
-    if (place.leads) wanted.push_back({place.flight, {}, ref, {}});
+    if (place.leads) wanted.push_back({place.flight, RecordClosure(ref), {}});
   }
   while (!wanted.empty() && !stop.stop_requested()) wanted = gather(std::move(wanted), stop);
   for (const Wanted& each : wanted) give_up(each);
@@ -63,7 +63,7 @@ std::vector<StoredChunkSource::State::Wanted> StoredChunkSource::State::gather(s
   std::vector<Wanted> leaning;
   std::map<PackNumber, std::vector<Wanted>> remote;
   for (Wanted& each : wanted) {
-    const Result<ChunkLocation> at = locate(each.next.id);
+    const Result<ChunkLocation> at = locate(each.records.next().id);
     if (!at) {
       give_up(each);
       continue;
@@ -71,7 +71,7 @@ std::vector<StoredChunkSource::State::Wanted> StoredChunkSource::State::gather(s
     each.at = *at;
     const auto row = parts.stage.table().find(at->pack);
     const bool is_staged = !row || row->state == PackState::kStaged;  // an open pack has no row yet
-    std::optional<Bytes> record = is_staged ? read_staged(*at) : read_near(each.next, *at);
+    std::optional<Bytes> record = is_staged ? read_staged(*at) : read_near(each.records.next(), *at);
     if (record) {
       take(std::move(each), *std::move(record), leaning);
     } else if (is_staged) {
@@ -86,28 +86,23 @@ std::vector<StoredChunkSource::State::Wanted> StoredChunkSource::State::gather(s
 
 /// Opens the chunk if that was the last record that it needs; else it goes to `leaning`.
 void StoredChunkSource::State::take(Wanted wanted, Bytes record, std::vector<Wanted>& leaning) {
-  const Result<RecordHeader> header = decode_record_header(record);
-  const bool is_difference = header && header->codec == ChunkCodec::kDifference;
-  const Result<std::optional<LeansOn>> on = is_difference ? leans_on(wanted.next, record) : std::optional<LeansOn>();
-  wanted.links.push_back({wanted.next, std::move(record), wanted.at.pack});
-  if (!on || (*on && wanted.links.size() > static_cast<std::size_t>(kDifferenceDepthMax))) {
+  if (!wanted.records.take(std::move(record))) {
     give_up(wanted);
-  } else if (*on) {
-    wanted.next = (*on)->base;
-    leaning.push_back(std::move(wanted));
-  } else {
+  } else if (wanted.records.is_complete()) {
     land_gathered(wanted);
+  } else {
+    leaning.push_back(std::move(wanted));
   }
 }
 
 void StoredChunkSource::State::land_gathered(const Wanted& wanted) {
-  const Result<BaseReader::Opened> opened = BaseReader::open(wanted.links);
+  const Result<RecordClosure::Opened> opened = wanted.records.open();
   if (!opened) {  // of this copy alone, perhaps
     give_up(wanted);
     return;
   }
   const Item item{opened->plain, opened->depth};
-  parts.plain_cache->put(wanted.links.front().ref, item);
+  parts.plain_cache->put(wanted.records.ref(0), item);
   flights.land(wanted.flight, ChunkFlights::Outcome(item));
 }
 
@@ -116,7 +111,7 @@ void StoredChunkSource::State::fetch_ranges(std::vector<Wanted> wanted, std::vec
   std::sort(wanted.begin(), wanted.end(), [](const Wanted& a, const Wanted& b) { return a.at.offset < b.at.offset; });
   std::vector<RecordRange> records;
   for (const Wanted& each : wanted) {
-    if (records.empty() || records.back().offset != each.at.offset) records.push_back({each.next.id, each.at.offset, each.at.record_size_bytes});
+    if (records.empty() || records.back().offset != each.at.offset) records.push_back({each.records.next().id, each.at.offset, each.at.record_size_bytes});
   }
   auto next = wanted.begin();
   for (const auto& range : split_in_ranges(records, options.ranges)) {

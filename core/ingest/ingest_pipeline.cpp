@@ -51,8 +51,8 @@ struct IngestPipeline::State {
   struct Fresh {
     const Job* job = nullptr;
     BaseFinder::Subject subject;
-    std::optional<ChunkId> base;
-    PackNumber base_pack = 0;
+    std::vector<ChunkId> bases;
+    std::vector<PackNumber> base_packs;
     std::uint8_t version = 0;
   };
 
@@ -97,7 +97,9 @@ struct IngestPipeline::State {
   Result<EncodedChunk> encode_fresh(ChunkEncoder& encoder, const Fingerprint& fp, Fresh& fresh);
   void keep_fresh(const Fresh& fresh, const EncodedChunk& encoded);
   Result<std::optional<ChunkRef>> find_known(const Fingerprint& fp);
-  Result<EncodedChunk> encode(ChunkEncoder& encoder, const NewChunk& chunk, const Fingerprint& fp, const DifferenceBase* base = nullptr);
+  Result<EncodedChunk> encode(ChunkEncoder& encoder, const NewChunk& chunk, const Fingerprint& fp);
+  Result<std::optional<EncodedChunk>> encode_difference(ChunkEncoder& encoder, const NewChunk& chunk, const Fingerprint& fp, BaseFinder::Found& found);
+  EncodeOptions encode_options(std::uint32_t domain) const;
   Result<ChunkRef> append_record(const EncodedChunk& encoded, const NewRecord& about);
   Result<ChunkRef> store(ChunkEncoder& encoder, const NewChunk& chunk, const Fingerprint& fp);
   Result<ChunkRef> find_or_store(ChunkEncoder& encoder, const NewChunk& chunk, const Fingerprint& fp);
@@ -180,7 +182,7 @@ void IngestPipeline::State::run_batch(ChunkEncoder& encoder, const std::vector<J
       end_flight(fps[i], result);
       continue;
     }
-    Fresh one{&batch[i], {}, {}, 0, 0};
+    Fresh one{&batch[i], {}, {}, {}, 0};
     Result<EncodedChunk> record = encode_fresh(encoder, fps[i], one);
     if (!record) {
       end_flight(fps[i], record.error());
@@ -203,6 +205,7 @@ void IngestPipeline::State::run_batch(ChunkEncoder& encoder, const std::vector<J
 BaseFinder::Subject IngestPipeline::State::subject_of(const Job& job) const {
   BaseFinder::Subject subject;
   subject.domain = job.domain;
+  subject.size_bytes = job.ticket->plain().size();
   subject.similarity = job.ticket->chunk().similarity;
   if (!subject.similarity) subject.similarity = parts.bases->similarity(job.ticket->plain().view());
   if (job.before) {
@@ -218,24 +221,41 @@ Result<EncodedChunk> IngestPipeline::State::encode_fresh(ChunkEncoder& encoder, 
   const NewChunk chunk{fresh.job->domain, ChunkKind::kData, fresh.job->ticket->plain().view(), {}};
   if (parts.bases == nullptr) return encode(encoder, chunk, fp);
   fresh.subject = subject_of(*fresh.job);
-  const std::optional<BaseFinder::Found> found = parts.bases->find(fresh.subject);
+  std::optional<BaseFinder::Found> found = parts.bases->find(fresh.subject);
   if (!found) return encode(encoder, chunk, fp);
   fresh.job->ticket->set_like(found->like);
-  HOLDFAST_ASSIGN(EncodedChunk encoded, encode(encoder, chunk, fp, &found->base));
-  const bool is_difference = encoded.codec == ChunkCodec::kDifference;
-  parts.bases->note(chunk.domain, is_difference);
-  if (is_difference) {
-    fresh.base = found->base.ref.id;
-    fresh.base_pack = found->pack;
-    fresh.version = found->version;
+  HOLDFAST_ASSIGN(std::optional<EncodedChunk> difference, encode_difference(encoder, chunk, fp, *found));
+  parts.bases->note(chunk.domain, difference.has_value());
+  if (!difference) return encode(encoder, chunk, fp);
+  for (const ChunkRef& base : found->base.refs) fresh.bases.push_back(base.id);
+  fresh.base_packs = found->packs;
+  fresh.version = found->version;
+  return *std::move(difference);
+}
+
+/// To what was found, or to that and a second base where one leaves much to say; `found` becomes what was taken.
+Result<std::optional<EncodedChunk>> IngestPipeline::State::encode_difference(ChunkEncoder& encoder, const NewChunk& chunk, const Fingerprint& fp, BaseFinder::Found& found) {
+  const EncodeOptions how = encode_options(chunk.domain);
+  HOLDFAST_ASSIGN(std::optional<EncodedChunk> best, encoder.encode_difference(chunk.kind, chunk.plain, fp, how, found.base));
+  if (best && best->record.size() <= found.poor_bytes) return best;
+  const BaseFinder::Found one = found;
+  for (const auto side : {BaseFinder::Side::kBehind, BaseFinder::Side::kBefore}) {
+    auto wider = parts.bases->widen(chunk.domain, one, side);
+    if (!wider) continue;
+    // A second base is one more to read: it has to save a fifth.
+    if (best) wider->base.record_max_bytes = std::min(wider->base.record_max_bytes, static_cast<std::uint32_t>(best->record.size() / 5 * 4));
+    HOLDFAST_ASSIGN(std::optional<EncodedChunk> two, encoder.encode_difference(chunk.kind, chunk.plain, fp, how, wider->base));
+    if (!two) continue;
+    best = std::move(two);
+    found = *std::move(wider);
   }
-  return encoded;
+  return best;
 }
 
 void IngestPipeline::State::keep_fresh(const Fresh& fresh, const EncodedChunk& encoded) {
-  const Result<ChunkRef> result = append_record(encoded, {.domain = fresh.job->domain, .base = fresh.base, .base_pack = fresh.base_pack});
+  const Result<ChunkRef> result = append_record(encoded, {.domain = fresh.job->domain, .bases = fresh.bases, .base_packs = fresh.base_packs});
   count(result, encoded.ref.plain_size_bytes, false);
-  if (result && fresh.base) ++chunks_differences;
+  if (result && !fresh.bases.empty()) ++chunks_differences;
   if (result && parts.bases != nullptr) parts.bases->learn(fresh.subject, encoded.ref.fp, fresh.version);
   end_flight(encoded.ref.fp, result);
 }
@@ -300,12 +320,16 @@ Result<std::optional<ChunkRef>> IngestPipeline::State::find_known(const Fingerpr
   return std::optional<ChunkRef>();
 }
 
-/// Its id is left to name_chunks().
-Result<EncodedChunk> IngestPipeline::State::encode(ChunkEncoder& encoder, const NewChunk& chunk, const Fingerprint& fp, const DifferenceBase* base) {
+/// Ids are left to name_chunks().
+EncodeOptions IngestPipeline::State::encode_options(std::uint32_t domain) const {
   EncodeOptions how;
-  how.zstd_level = level(chunk.domain);
+  how.zstd_level = level(domain);
   how.leave_unnamed = true;
-  return encoder.encode(chunk.kind, chunk.plain, fp, how, base);
+  return how;
+}
+
+Result<EncodedChunk> IngestPipeline::State::encode(ChunkEncoder& encoder, const NewChunk& chunk, const Fingerprint& fp) {
+  return encoder.encode(chunk.kind, chunk.plain, fp, encode_options(chunk.domain));
 }
 
 /// `about` is the record but for what `encoded` says.

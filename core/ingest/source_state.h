@@ -24,11 +24,16 @@ struct StoredChunkSource::State {
   std::atomic<std::uint64_t> plain_hits{0}, staged_reads{0}, kept_reads{0}, cache_hits{0}, network_reads{0},
       network_bytes{0}, staging_faults{0};
 
-  // Reading (stored_chunk_source.cpp). `steps` counts the bases that led here.
+  // Reading (stored_chunk_source.cpp).
   using Item = PlainCache::Item;
-  Result<Item> read(const ChunkRef& ref, int steps, const CallContext& context);
-  Result<Item> load(const ChunkRef& ref, int steps, const CallContext& context);
-  Result<Item> open(const ChunkRef& ref, ByteView record, int steps, const CallContext& context);
+  /// Of a chunk that a caller asks for: how far it led.
+  struct Way {
+    int steps = 0;          ///< down from the chunk
+    std::size_t bases = 0;  ///< that were read for it; one that memory has lost again counts again
+  };
+  Result<Item> read(const ChunkRef& ref, Way& way, const CallContext& context);
+  Result<Item> load(const ChunkRef& ref, Way& way, const CallContext& context);
+  Result<Item> open(const ChunkRef& ref, ByteView record, Way& way, const CallContext& context);
   Result<ChunkLocation> locate(const ChunkId& id) const;
   std::optional<Bytes> read_staged(const ChunkLocation& at);
   std::optional<Bytes> read_near(const ChunkRef& ref, const ChunkLocation& at);
@@ -40,9 +45,8 @@ struct StoredChunkSource::State {
   /// A chunk whose record, and those of what it leans on, are being gathered for a flight that this thread leads.
   struct Wanted {
     std::shared_ptr<ChunkFlights::Flight> flight;
-    std::vector<BaseReader::Link> links;  ///< what is there
-    ChunkRef next;                        ///< whose record is wanted
-    ChunkLocation at;                     ///< of that
+    RecordClosure records;  ///< what is there
+    ChunkLocation at;       ///< of records.next()
   };
   std::mutex queue_mutex;
   std::condition_variable_any queue_changed;

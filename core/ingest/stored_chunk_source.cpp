@@ -14,7 +14,7 @@ class SourceResolver final : public BaseResolver {
  public:
   using Read = std::function<Result<PlainCache::Item>(const ChunkRef&)>;
   explicit SourceResolver(Read read) : read_(std::move(read)) {}
-  Result<Base> resolve(const ChunkRef& base, int) override {
+  Result<Base> resolve(const ChunkRef& base) override {
     HOLDFAST_ASSIGN(PlainCache::Item item, read_(base));
     return Base{std::move(item.plain), item.depth};
   }
@@ -23,11 +23,14 @@ class SourceResolver final : public BaseResolver {
   Read read_;
 };
 
+/// Of one chunk: each of kLeansOnMax may be asked for by two, and by more where memory forgets them at once.
+constexpr std::size_t kBaseReadsMax = 4 * kLeansOnMax;
+
 bool is_of_the_caller(ErrorCode code) { return code == ErrorCode::kCancelled || code == ErrorCode::kDeadlineExceeded; }
 
 }  // namespace
 
-Result<PlainCache::Item> StoredChunkSource::State::read(const ChunkRef& ref, int steps, const CallContext& context) {
+Result<PlainCache::Item> StoredChunkSource::State::read(const ChunkRef& ref, Way& way, const CallContext& context) {
   for (;;) {
     if (auto known = parts.plain_cache->get(ref)) {
       ++plain_hits;
@@ -35,9 +38,9 @@ Result<PlainCache::Item> StoredChunkSource::State::read(const ChunkRef& ref, int
     }
     HOLDFAST_TRY(check_context(context, parts.clock, "reading " + name_of(ref.id)));
     const ChunkFlights::Place place = flights.join(ref);
-    if (!place.flight) return load(ref, steps, context);
+    if (!place.flight) return load(ref, way, context);
     if (place.leads) {
-      Result<Item> item = load(ref, steps, context);
+      Result<Item> item = load(ref, way, context);
       // That this caller ran out of time is no answer for the others.
       const bool gave_up = !item && is_of_the_caller(item.error().code());
       flights.land(place.flight, gave_up ? std::nullopt : std::optional(item));
@@ -48,24 +51,27 @@ Result<PlainCache::Item> StoredChunkSource::State::read(const ChunkRef& ref, int
   }
 }
 
-Result<PlainCache::Item> StoredChunkSource::State::load(const ChunkRef& ref, int steps, const CallContext& context) {
+Result<PlainCache::Item> StoredChunkSource::State::load(const ChunkRef& ref, Way& way, const CallContext& context) {
   HOLDFAST_ASSIGN(const ChunkLocation at, locate(ref.id));
   if (const auto staged = read_staged(at)) {
-    Result<Item> item = open(ref, *staged, steps, context);
+    Result<Item> item = open(ref, *staged, way, context);
     if (item || verify_record(ref.id, *staged)) return item;
     ++staging_faults;
     log_error(name_of(ref.id) + " is damaged in staging; asking elsewhere");
   }
-  if (const auto near = read_near(ref, at)) return open(ref, *near, steps, context);
+  if (const auto near = read_near(ref, at)) return open(ref, *near, way, context);
   HOLDFAST_ASSIGN(const Bytes record, fetch_far(ref.id, at, context));
-  return open(ref, record, steps, context);
+  return open(ref, record, way, context);
 }
 
-Result<PlainCache::Item> StoredChunkSource::State::open(const ChunkRef& ref, ByteView record, int steps,
+Result<PlainCache::Item> StoredChunkSource::State::open(const ChunkRef& ref, ByteView record, Way& way,
                                                         const CallContext& context) {
   SourceResolver bases([&](const ChunkRef& base) -> Result<Item> {
-    if (steps >= kDifferenceDepthMax) return Error(ErrorCode::kCorrupt, "a chain of differences that is too long");
-    return read(base, steps + 1, context);
+    if (way.steps >= kDifferenceDepthMax || ++way.bases > kBaseReadsMax) return Error(ErrorCode::kCorrupt, "it leans on too many chunks");
+    ++way.steps;
+    Result<Item> item = read(base, way, context);
+    --way.steps;
+    return item;
   });
   Result<DecodedChunk> decoded = open_chunk(ref, record, &bases);
   if (!decoded) return std::move(decoded).error().with_context("opening " + name_of(ref.id));
@@ -158,7 +164,8 @@ StoredChunkSource::~StoredChunkSource() {
 }
 
 Result<std::shared_ptr<const Bytes>> StoredChunkSource::read(const ChunkRef& ref, const CallContext& context) {
-  HOLDFAST_ASSIGN(PlainCache::Item item, state_->read(ref, 0, context));
+  State::Way way;
+  HOLDFAST_ASSIGN(PlainCache::Item item, state_->read(ref, way, context));
   return std::move(item.plain);
 }
 

@@ -21,7 +21,7 @@ struct PackEntry {
   ChunkKind kind = ChunkKind::kData;
   std::uint64_t offset = 0;  ///< of the record, from the start of the pack
   std::uint32_t record_size_bytes = 0;
-  std::optional<ChunkId> base;
+  std::vector<ChunkId> bases;  ///< what a difference leans on, 1 or 2
   std::vector<ChunkId> children;
 };
 

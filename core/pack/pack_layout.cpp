@@ -8,6 +8,7 @@
 #include "core/crypto/seal.h"
 #include "core/format/byte_reader.h"
 #include "core/format/byte_writer.h"
+#include "core/pack/entry_flags.h"
 
 namespace holdfast {
 
@@ -18,8 +19,6 @@ constexpr std::size_t kHeaderReservedBytes = 4;
 static_assert(kPreludeBytes + kHeaderSaltBytes + kHeaderReservedBytes == kPackHeaderBytes);
 constexpr std::size_t kFooterReservedBytes = 24;
 
-constexpr std::uint8_t kHasBase = 1;
-constexpr std::uint8_t kHasChildren = 2;
 /// Id, size, kind and flags: the least that an entry takes.
 constexpr std::size_t kEntryMinBytes = ChunkId::size + 3;
 
@@ -67,12 +66,8 @@ Result<PackEntry> decode_entry(ByteReader& in, std::size_t record_count, std::si
   if (size < kRecordMinBytes) return in.corrupt("a record of " + std::to_string(size) + " bytes");
   entry.record_size_bytes = static_cast<std::uint32_t>(size);
   HOLDFAST_ASSIGN(entry.kind, decode_chunk_kind(in));
-  HOLDFAST_ASSIGN(const std::uint8_t flags, in.u8());
-  if ((flags & ~(kHasBase | kHasChildren)) != 0) return in.corrupt("unknown flags " + std::to_string(flags));
-  if ((flags & kHasBase) != 0) {
-    HOLDFAST_ASSIGN(entry.base, in.id<ChunkId>());
-  }
-  if ((flags & kHasChildren) != 0) HOLDFAST_TRY(decode_children(in, record_count, entry_index, entry, pending));
+  HOLDFAST_ASSIGN(const bool has_children, decode_flags_and_bases(in, entry));
+  if (has_children) HOLDFAST_TRY(decode_children(in, record_count, entry_index, entry, pending));
   return entry;
 }
 
@@ -146,9 +141,8 @@ Bytes encode_pack_index(const std::vector<PackEntry>& entries) {
   Bytes plain;
   ByteWriter out(plain);
   for (const PackEntry& entry : entries) {
-    const int flags = (entry.base ? kHasBase : 0) | (entry.children.empty() ? 0 : kHasChildren);
-    out.id(entry.id).varint(entry.record_size_bytes).u8(static_cast<std::uint8_t>(entry.kind)).u8(static_cast<std::uint8_t>(flags));
-    if (entry.base) out.id(*entry.base);
+    out.id(entry.id).varint(entry.record_size_bytes).u8(static_cast<std::uint8_t>(entry.kind));
+    encode_flags_and_bases(entry, out);
     if (entry.children.empty()) continue;
     out.varint(entry.children.size());
     for (const ChunkId& child : entry.children) encode_child(child, numbers, out);

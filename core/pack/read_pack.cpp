@@ -35,8 +35,8 @@ Status check_record(const PackEntry& entry, ByteView record) {
   if (!header) return std::move(header).error().with_context(where);
   if (header->record_size_bytes() != record.size()) return corrupt(where + " has another size than the index says");
   if (header->kind != entry.kind) return corrupt(where + " is of another kind than the index says");
-  if ((header->codec == ChunkCodec::kDifference) != entry.base.has_value()) {
-    return corrupt(where + " and the index differ over whether it has a base");
+  if (base_count(header->codec) != entry.bases.size()) {
+    return corrupt(where + " and the index differ over how many bases it has");
   }
   return ok_status();
 }

@@ -62,13 +62,13 @@ class KeepingSource final : public ChunkSource, private BaseResolver {
       : parts_(parts), live_(live), context_(context) {}
 
   Result<std::shared_ptr<const Bytes>> read(const ChunkRef& ref, const CallContext&) override {
-    HOLDFAST_ASSIGN(Base opened, resolve(ref, 0));
+    HOLDFAST_ASSIGN(Base opened, resolve(ref));
     return std::move(opened.plain);
   }
   void prefetch(std::span<const ChunkRef>) override {}
 
  private:
-  Result<Base> resolve(const ChunkRef& ref, int) override {
+  Result<Base> resolve(const ChunkRef& ref) override {
     HOLDFAST_ASSIGN(const Bytes record, record_of(ref));
     HOLDFAST_ASSIGN(DecodedChunk decoded, open_chunk(ref, record, this));
     return Base{std::make_shared<const Bytes>(std::move(decoded.plain)), decoded.depth};

@@ -86,12 +86,14 @@ Result<ChunkLocation> Stage::State::append_to(StageLane& lane, const NewRecord& 
   entry.kind = record.ref.kind;
   entry.offset = pack.length;
   entry.record_size_bytes = location.record_size_bytes;
-  entry.base = record.base;
+  entry.bases.assign(record.bases.begin(), record.bases.end());
   entry.children.assign(record.children.begin(), record.children.end());
 
   const std::unique_lock lock(mutex);
   pack.entries.push_back(std::move(entry));
-  if (record.base && record.base_pack != kNoPack && record.base_pack != pack.number) pack.leans_on.insert(record.base_pack);
+  for (const PackNumber base : record.base_packs) {
+    if (base != pack.number) pack.leans_on.insert(base);
+  }
   pack.refs.push_back(record.ref);
   pack.length += record.record.size();
   pending_ids[record.ref.id] = location;

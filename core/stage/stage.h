@@ -41,8 +41,8 @@ struct NewRecord {
   std::uint32_t domain = 0;
   ChunkRef ref = {};                   ///< kind and id are taken from here; kept for deduplication
   ByteView record = {};
-  std::optional<ChunkId> base = std::nullopt;
-  PackNumber base_pack = kNoPack;      ///< where the base lies
+  std::span<const ChunkId> bases = {};           ///< of a difference
+  std::span<const PackNumber> base_packs = {};   ///< where bases lie, as far as is known
   std::span<const ChunkId> children = {};  ///< direct references of a node
 };
 

@@ -3,12 +3,11 @@
 
 #include "core/format/chunk_ref.h"
 #include "core/journal/journal.h"
+#include "core/pack/entry_flags.h"
 
 namespace holdfast {
 namespace {
 
-constexpr std::uint8_t kHasBase = 1;
-constexpr std::uint8_t kHasChildren = 2;
 /// A reference, the size and the flags: what an entry takes at least.
 constexpr std::size_t kEntryMinBytes = kChunkRefBytes + 2;
 constexpr std::uint64_t kRecordSizeMaxBytes = (1U << 24U) - 1;  // ChunkLocation
@@ -23,12 +22,8 @@ Result<PackEntry> decode_entry(ByteReader& in, ChunkRef& ref) {
   entry.kind = ref.kind;
   HOLDFAST_ASSIGN(const std::uint64_t size, in.varint_at_most(kRecordSizeMaxBytes));
   entry.record_size_bytes = static_cast<std::uint32_t>(size);
-  HOLDFAST_ASSIGN(const std::uint8_t flags, in.u8());
-  if ((flags & ~(kHasBase | kHasChildren)) != 0) return in.corrupt("unknown flags");
-  if ((flags & kHasBase) != 0) {
-    HOLDFAST_ASSIGN(entry.base, in.id<ChunkId>());
-  }
-  if ((flags & kHasChildren) != 0) {
+  HOLDFAST_ASSIGN(const bool has_children, decode_flags_and_bases(in, entry));
+  if (has_children) {
     HOLDFAST_ASSIGN(const std::size_t count, in.count(ChunkId::size));
     entry.children.reserve(count);
     for (std::size_t i = 0; i < count; ++i) {
@@ -99,9 +94,8 @@ Bytes encode_chunks(PackNumber number, std::span<const PackEntry> entries, std::
   for (std::size_t i = 0; i < entries.size(); ++i) {
     const PackEntry& entry = entries[i];
     encode_chunk_ref(refs[i], writer);
-    const int flags = (entry.base ? kHasBase : 0) | (entry.children.empty() ? 0 : kHasChildren);
-    writer.varint(entry.record_size_bytes).u8(static_cast<std::uint8_t>(flags));
-    if (entry.base) writer.id(*entry.base);
+    writer.varint(entry.record_size_bytes);
+    encode_flags_and_bases(entry, writer);
     if (entry.children.empty()) continue;
     writer.varint(entry.children.size());
     for (const ChunkId& child : entry.children) writer.id(child);

@@ -109,9 +109,10 @@ Status Stage::State::flush_replayed() {
 std::set<PackNumber> Stage::State::packs_of_bases(const std::vector<PackEntry>& entries, PackNumber self) const {
   std::set<PackNumber> packs;
   for (const PackEntry& entry : entries) {
-    if (!entry.base) continue;
-    const auto at = index.find(*entry.base);
-    if (at && *at && (*at)->pack != self) packs.insert((*at)->pack);
+    for (const ChunkId& base : entry.bases) {
+      const auto at = index.find(base);
+      if (at && *at && (*at)->pack != self) packs.insert((*at)->pack);
+    }
   }
   return packs;
 }

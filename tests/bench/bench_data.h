@@ -6,7 +6,7 @@
 
 namespace holdfast::bench {
 
-inline constexpr std::size_t kChunkBytes = 64 * 1024;
+inline constexpr std::size_t kChunkBytes = 128 * 1024;
 
 /// Nothing to compress.
 inline Bytes random_bytes(std::size_t size) { return testing::SeededRandom(7).bytes(size); }

@@ -36,9 +36,9 @@ void encode_difference(benchmark::State& state) {
   EncodeOptions options;
   options.leave_unnamed = true;
   const EncodedChunk base = *encoder.encode(ChunkKind::kData, base_plain, {}, {});
-  const DifferenceBase lean{base.ref, base_plain, 0};
+  const DifferenceBase lean{{base.ref}, base_plain, 0, kChunkBytes};
   std::size_t stored = 0;
-  for (auto _ : state) stored = encoder.encode(ChunkKind::kData, plain, {}, options, &lean)->record.size();
+  for (auto _ : state) stored = encoder.encode_difference(ChunkKind::kData, plain, {}, options, lean)->value().record.size();
   state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(plain.size()));
   state.counters["ratio"] = static_cast<double>(plain.size()) / static_cast<double>(stored);
 }
@@ -58,7 +58,7 @@ BENCHMARK(open_whole)->ArgName("data")->Arg(kRandom)->Arg(kDump);
 class OneBase final : public BaseResolver {
  public:
   explicit OneBase(Bytes plain) : plain_(std::make_shared<const Bytes>(std::move(plain))) {}
-  Result<Base> resolve(const ChunkRef&, int) override { return Base{plain_, 0}; }
+  Result<Base> resolve(const ChunkRef&) override { return Base{plain_, 0}; }
 
  private:
   std::shared_ptr<const Bytes> plain_;
@@ -68,8 +68,7 @@ void open_difference(benchmark::State& state) {
   const Bytes base_plain = dump_bytes(kChunkBytes);
   ChunkEncoder encoder(system_random());
   const EncodedChunk base = *encoder.encode(ChunkKind::kData, base_plain, {}, {});
-  const DifferenceBase lean{base.ref, base_plain, 0};
-  const EncodedChunk chunk = *encoder.encode(ChunkKind::kData, dump_bytes(kChunkBytes, 100), {}, {}, &lean);
+  const EncodedChunk chunk = encoder.encode_difference(ChunkKind::kData, dump_bytes(kChunkBytes, 100), {}, {}, {{base.ref}, base_plain, 0, kChunkBytes})->value();
   OneBase bases(base_plain);
   for (auto _ : state) {
     if (!open_chunk(chunk.ref, chunk.record, &bases)) state.SkipWithError("did not open");

@@ -37,7 +37,7 @@ struct WalkRig : StageRig {
     record.domain = 7;
     record.ref = made.ref;
     record.record = made.record;
-    record.base = base;
+    if (base) record.bases = {&*base, 1};
     EXPECT_TRUE(stage->append(record));
     return made;
   }
@@ -97,7 +97,7 @@ TEST(NeedsWalk, BasesThatWereStoredLaterThanWhatLeansOnThem_AreFoundToo) {
     record.domain = 7;
     record.ref = made.ref;
     record.record = made.record;
-    record.base = base;
+    if (base) record.bases = {&*base, 1};
     EXPECT_TRUE(rig.stage->append(record));
   };
   // In one pack, and the base behind what leans on it: a pass backwards over the pack has passed it by then.

@@ -50,11 +50,11 @@ class MapResolver final : public BaseResolver {
  public:
   std::map<ChunkId, Bytes> records;
   int calls = 0;
-  Result<Base> resolve(const ChunkRef& base, int depth) override {
+  Result<Base> resolve(const ChunkRef& base) override {
     ++calls;
     const auto found = records.find(base.id);
     if (found == records.end()) return Error(ErrorCode::kNotFound, "no such base");
-    HOLDFAST_ASSIGN(DecodedChunk chunk, open_chunk(base, found->second, depth > 0 ? this : nullptr));
+    HOLDFAST_ASSIGN(DecodedChunk chunk, open_chunk(base, found->second, this));
     return Base{std::make_shared<const Bytes>(std::move(chunk.plain)), chunk.depth};
   }
 };
@@ -65,10 +65,19 @@ class ChunkCodecTest : public ::testing::Test {
   ChunkEncoder encoder_{random_};
   MapResolver resolver_;
 
-  EncodedChunk encode(ByteView plain, const DifferenceBase* base = nullptr, ChunkKind kind = ChunkKind::kData) {
-    auto chunk = encoder_.encode(kind, plain, Fingerprint{}, {}, base);
+  EncodedChunk encode(ByteView plain, ChunkKind kind = ChunkKind::kData) {
+    auto chunk = encoder_.encode(kind, plain, Fingerprint{}, {});
     EXPECT_TRUE(chunk);
     resolver_.records[chunk->ref.id] = chunk->record;
+    return *chunk;
+  }
+  static DifferenceBase base_of(const EncodedChunk& chunk, ByteView plain, int depth = 0) {
+    return {{chunk.ref}, plain, depth, std::numeric_limits<std::uint32_t>::max()};
+  }
+  std::optional<EncodedChunk> difference(ByteView plain, const DifferenceBase& base) {
+    auto chunk = encoder_.encode_difference(ChunkKind::kData, plain, Fingerprint{}, {}, base);
+    EXPECT_TRUE(chunk);
+    if (*chunk) resolver_.records[(*chunk)->ref.id] = (*chunk)->record;
     return *chunk;
   }
   /// A record that is right in all but what the caller put into header and payload; its id is right.
@@ -178,25 +187,47 @@ TEST_F(ChunkCodecTest, Difference_IsSmallAndOpensThroughItsBase) {
   Bytes new_plain = old_plain;
   for (std::size_t at = 1000; at < new_plain.size(); at += 20'000) new_plain[at] = '!';
   const EncodedChunk base = encode(old_plain);
-  const DifferenceBase lean{base.ref, old_plain, 0};
-  const EncodedChunk difference = encode(new_plain, &lean);
-  EXPECT_EQ(difference.codec, ChunkCodec::kDifference);
-  EXPECT_LT(difference.record.size(), 400U);
-  const auto opened = open_chunk(difference.ref, difference.record, &resolver_);
+  const EncodedChunk lean = difference(new_plain, base_of(base, old_plain)).value();
+  EXPECT_EQ(lean.codec, ChunkCodec::kDifference);
+  EXPECT_LT(lean.record.size(), 400U);
+  const auto opened = open_chunk(lean.ref, lean.record, &resolver_);
   ASSERT_TRUE(opened) << opened.error().message();
   EXPECT_EQ(opened->plain, new_plain);
   EXPECT_EQ(opened->depth, 1);
-  EXPECT_EQ(open_chunk(difference.ref, difference.record, nullptr).error().code(), ErrorCode::kUnsupported);
+  EXPECT_EQ(open_chunk(lean.ref, lean.record, nullptr).error().code(), ErrorCode::kUnsupported);
   resolver_.records.erase(base.ref.id);
-  EXPECT_EQ(open_chunk(difference.ref, difference.record, &resolver_).error().code(), ErrorCode::kNotFound);
+  EXPECT_EQ(open_chunk(lean.ref, lean.record, &resolver_).error().code(), ErrorCode::kNotFound);
+}
+
+TEST_F(ChunkCodecTest, DifferenceToTwo_TakesFromBoth) {
+  const Bytes first = random_bytes(40'000, 31), second = random_bytes(50'000, 32), third = random_bytes(1'000, 33);
+  const EncodedChunk a = encode(first);
+  Bytes older = second;
+  older[10] ^= 1;
+  const EncodedChunk whole = encode(older);
+  const EncodedChunk b = difference(second, base_of(whole, older)).value();
+  Bytes plain(first.begin() + 1'000, first.end());
+  append(plain, third);
+  append(plain, ByteView(second).first(45'000));
+  Bytes both = first;
+  append(both, second);
+  const EncodedChunk lean = difference(plain, {{a.ref, b.ref}, both, 1, std::numeric_limits<std::uint32_t>::max()}).value();
+  EXPECT_EQ(lean.codec, ChunkCodec::kDifferenceToTwo);
+  EXPECT_LT(lean.record.size(), 1'400U);
+  const auto opened = open_chunk(lean.ref, lean.record, &resolver_);
+  ASSERT_TRUE(opened) << opened.error().message();
+  EXPECT_EQ(opened->plain, plain);
+  EXPECT_EQ(opened->depth, 2);
+  const auto on = leans_on(lean.ref, lean.record).value();
+  ASSERT_EQ(on.size(), 2U);
+  EXPECT_EQ(on[0].id, a.ref.id);
+  EXPECT_EQ(on[1].id, b.ref.id);
 }
 
 TEST_F(ChunkCodecTest, UselessBase_IsNotUsed) {
   const Bytes base_plain = random_bytes(65'536, 7);
   const EncodedChunk base = encode(base_plain);
-  const DifferenceBase lean{base.ref, base_plain, 0};
-  EXPECT_EQ(encode(random_bytes(65'536, 8), &lean).codec, ChunkCodec::kStored);
-  EXPECT_EQ(encode(text_bytes(65'536), &lean).codec, ChunkCodec::kZstd);
+  EXPECT_FALSE(difference(random_bytes(65'536, 8), base_of(base, base_plain)));
 }
 
 TEST_F(ChunkCodecTest, DifferenceThatIsLongerThanAskedFor_IsNotTaken) {
@@ -204,17 +235,15 @@ TEST_F(ChunkCodecTest, DifferenceThatIsLongerThanAskedFor_IsNotTaken) {
   Bytes plain = base_plain;
   for (std::size_t at = 0; at < plain.size(); at += 500) plain[at] ^= 0x55;
   const EncodedChunk base = encode(base_plain);
-  DifferenceBase lean{base.ref, base_plain, 0};
+  DifferenceBase lean = base_of(base, base_plain);
   lean.record_max_bytes = 60'000;
-  const EncodedChunk difference = encode(plain, &lean);
-  ASSERT_EQ(difference.codec, ChunkCodec::kDifference);
-  const auto size = static_cast<std::uint32_t>(difference.record.size());
+  const auto size = static_cast<std::uint32_t>(difference(plain, lean).value().record.size());
   EXPECT_LT(size, encode(plain).record.size());
   lean.record_max_bytes = size + 100;  // zstd wants some room more than it takes
-  EXPECT_EQ(encode(plain, &lean).record.size(), size);
+  EXPECT_EQ(difference(plain, lean).value().record.size(), size);
   for (const std::uint32_t less : {size - 1, 200U, kRecordOverheadBytes + 1, 1U}) {
     lean.record_max_bytes = less;
-    EXPECT_EQ(encode(plain, &lean).codec, ChunkCodec::kStored) << less;
+    EXPECT_FALSE(difference(plain, lean)) << less;
   }
 }
 
@@ -223,19 +252,17 @@ TEST_F(ChunkCodecTest, WhatADifferenceLeansOn_IsReadWithoutItsBase) {
   Bytes plain = base_plain;
   plain[77] ^= 1;
   const EncodedChunk base = encode(base_plain);
-  const DifferenceBase lean{base.ref, base_plain, 0};
-  const EncodedChunk difference = encode(plain, &lean);
-  const auto on = leans_on(difference.ref, difference.record);
+  const EncodedChunk lean = difference(plain, base_of(base, base_plain)).value();
+  const auto on = leans_on(lean.ref, lean.record);
   ASSERT_TRUE(on) << on.error().message();
-  ASSERT_TRUE(*on);
-  EXPECT_EQ((*on)->base.id, base.ref.id);
-  EXPECT_EQ((*on)->base.key, base.ref.key);
-  EXPECT_EQ((*on)->base.plain_size_bytes, base.ref.plain_size_bytes);
-  EXPECT_EQ((*on)->depth, 0);
-  EXPECT_FALSE(leans_on(base.ref, base.record).value());
-  Bytes damaged = difference.record;
+  ASSERT_EQ(on->size(), 1U);
+  EXPECT_EQ(on->front().id, base.ref.id);
+  EXPECT_EQ(on->front().key, base.ref.key);
+  EXPECT_EQ(on->front().plain_size_bytes, base.ref.plain_size_bytes);
+  EXPECT_TRUE(leans_on(base.ref, base.record).value().empty());
+  Bytes damaged = lean.record;
   damaged[40] ^= 1;
-  EXPECT_EQ(leans_on(difference.ref, damaged).error().code(), ErrorCode::kCorrupt);
+  EXPECT_EQ(leans_on(lean.ref, damaged).error().code(), ErrorCode::kCorrupt);
 }
 
 TEST_F(ChunkCodecTest, BasesOfOtherSizes_Serve) {
@@ -246,8 +273,9 @@ TEST_F(ChunkCodecTest, BasesOfOtherSizes_Serve) {
     const Bytes base_plain(large.end() - static_cast<std::ptrdiff_t>(base_size), large.end());
     const Bytes plain(large.end() - static_cast<std::ptrdiff_t>(size), large.end());
     const EncodedChunk base = encode(base_plain);
-    const DifferenceBase lean{base.ref, base_plain, 0};
-    const EncodedChunk chunk = encode(plain, &lean);
+    const auto lean = difference(plain, base_of(base, base_plain));
+    EXPECT_TRUE(lean || size > 4 * base_size) << base_size << " " << size;
+    const EncodedChunk chunk = lean ? *lean : encode(plain);
     const auto opened = open_chunk(chunk.ref, chunk.record, &resolver_);
     ASSERT_TRUE(opened) << opened.error().message();
     EXPECT_EQ(opened->plain, plain);
@@ -257,32 +285,27 @@ TEST_F(ChunkCodecTest, BasesOfOtherSizes_Serve) {
   }
 }
 
-TEST_F(ChunkCodecTest, Chain_EndsAtEight) {
+TEST_F(ChunkCodecTest, Chain_EndsAtSixteen) {
   Bytes plain = random_bytes(20'000, 11);
   EncodedChunk last = encode(plain);
   Bytes last_plain = plain;
   for (int depth = 0; depth < kDifferenceDepthMax; ++depth) {
     plain[static_cast<std::size_t>(depth) * 100] ^= 1;
-    const DifferenceBase lean{last.ref, last_plain, depth};
-    last = encode(plain, &lean);
-    ASSERT_EQ(last.codec, ChunkCodec::kDifference);
+    last = difference(plain, base_of(last, last_plain, depth)).value();
     last_plain = plain;
     const auto opened = open_chunk(last.ref, last.record, &resolver_);
     ASSERT_TRUE(opened) << opened.error().message();
     EXPECT_EQ(opened->depth, depth + 1);
     EXPECT_EQ(opened->plain, plain);
   }
-  const DifferenceBase lean{last.ref, last_plain, kDifferenceDepthMax};  // an equal base in other memory
-  EXPECT_EQ(encode(plain, &lean).codec, ChunkCodec::kStored);
+  EXPECT_FALSE(difference(plain, base_of(last, last_plain, kDifferenceDepthMax)));  // an equal base in other memory
 }
 
 TEST_F(ChunkCodecTest, ForgedDifferences_AreRefused) {
   const Bytes base_plain = random_bytes(1000, 3);
   const EncodedChunk base = encode(base_plain);
   const Bytes base_copy = base_plain;
-  const DifferenceBase lean{base.ref, base_copy, 0};
-  const EncodedChunk good = encode(base_plain, &lean);
-  ASSERT_EQ(good.codec, ChunkCodec::kDifference);
+  const EncodedChunk good = difference(base_plain, base_of(base, base_copy)).value();
   Bytes payload(good.record.size() - kRecordOverheadBytes);
   const ByteView record = good.record;
   ASSERT_TRUE(aead_open(good.ref.key.view(), record.subspan(16, 12), record.first(16), record.subspan(28, payload.size()), record.last(16), payload));
@@ -292,7 +315,7 @@ TEST_F(ChunkCodecTest, ForgedDifferences_AreRefused) {
   };
   ASSERT_TRUE(open_with(payload));
   const int calls_before = resolver_.calls;
-  for (const int depth : {0, 9, 255}) {
+  for (const int depth : {0, 17, 255}) {
     Bytes changed = payload;
     changed[68] = static_cast<std::uint8_t>(depth);
     EXPECT_EQ(open_with(changed).error().code(), ErrorCode::kCorrupt) << depth;
@@ -353,7 +376,7 @@ TEST_F(ChunkCodecTest, Header_RefusesWhatItDoesNotKnow) {
     ErrorCode code;
   };
   for (const Case& bad : {Case{0, 'X', ErrorCode::kCorrupt}, Case{2, 2, ErrorCode::kUnsupported}, Case{3, 2, ErrorCode::kUnsupported},
-                          Case{4, 0, ErrorCode::kCorrupt}, Case{4, 4, ErrorCode::kCorrupt}, Case{5, 3, ErrorCode::kUnsupported},
+                          Case{4, 0, ErrorCode::kCorrupt}, Case{4, 4, ErrorCode::kCorrupt}, Case{5, 4, ErrorCode::kUnsupported},
                           Case{6, 1, ErrorCode::kCorrupt}, Case{7, 1, ErrorCode::kCorrupt}, Case{11, 1, ErrorCode::kCorrupt},
                           Case{5, 0, ErrorCode::kCorrupt}, Case{14, 1, ErrorCode::kCorrupt}, Case{12, 0, ErrorCode::kCorrupt}}) {
     Bytes changed = good;

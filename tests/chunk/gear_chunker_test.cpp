@@ -87,9 +87,9 @@ TEST(GearChunker, Sizes_StayInTheirBoundsAroundTheTarget) {
     at_max += size == defaults.max_bytes ? 1 : 0;
     start = cuts[i];
   }
-  // About 1,000 chunks with a standard deviation of about 22 KiB: the mean's own is 0.7 KiB.
+  // About 500 chunks with a standard deviation of about 44 KiB: the mean's own is 2 KiB.
   const double mean = static_cast<double>(stream.size()) / static_cast<double>(cuts.size());
-  EXPECT_NEAR(mean, 65'536, 4 * 1024);
+  EXPECT_NEAR(mean, 131'072, 8 * 1024);
   EXPECT_LE(at_max, 1U);  // e^-12 a chunk
 }
 
@@ -120,7 +120,7 @@ TEST(GearChunker, Zeros_GiveChunksOfMaximumSize) {
   const ChunkSizes sizes;
   const GearChunker chunker = *GearChunker::create(table(), sizes);
   const Bytes zeros(3 * sizes.max_bytes + 5, 0);
-  EXPECT_EQ(cuts_of(chunker, zeros), (std::vector<std::size_t>{262'144, 524'288, 786'432, 786'437}));
+  EXPECT_EQ(cuts_of(chunker, zeros), (std::vector<std::size_t>{524'288, 1'048'576, 1'572'864, 1'572'869}));
 }
 
 TEST(GearChunker, ShortInput_HasNoCutYet) {

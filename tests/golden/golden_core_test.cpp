@@ -78,14 +78,14 @@ ChunkRef ref_from(const std::string& hex) {
   return *decode_chunk_ref(in);
 }
 
-/// Each difference of a vector leans on the row before it.
+/// Differences of a vector lean on rows of it.
 class RowResolver final : public BaseResolver {
  public:
   explicit RowResolver(const nlohmann::json& rows) : rows_(rows) {}
-  Result<Base> resolve(const ChunkRef& base, int depth) override {
+  Result<Base> resolve(const ChunkRef& base) override {
     for (const auto& row : rows_) {
       if (ref_from(row.at("ref")).id != base.id) continue;
-      HOLDFAST_ASSIGN(DecodedChunk chunk, open_chunk(base, *from_hex(row.at("record").get<std::string>()), depth > 0 ? this : nullptr));
+      HOLDFAST_ASSIGN(DecodedChunk chunk, open_chunk(base, *from_hex(row.at("record").get<std::string>()), this));
       return Base{std::make_shared<const Bytes>(std::move(chunk.plain)), chunk.depth};
     }
     return Error(ErrorCode::kNotFound, "no such base");
@@ -150,7 +150,9 @@ void expect_entries(const Vector& v, const std::vector<PackEntry>& entries) {
     EXPECT_EQ(entries[i].id.hex(), rows[i].at("id").get<std::string>());
     EXPECT_EQ(static_cast<int>(entries[i].kind), rows[i].at("kind").get<int>());
     EXPECT_EQ(entries[i].record_size_bytes, rows[i].at("size").get<std::uint32_t>());
-    EXPECT_EQ(entries[i].base ? entries[i].base->hex() : "", rows[i].at("base").is_null() ? "" : rows[i].at("base").get<std::string>());
+    std::vector<std::string> bases;
+    for (const ChunkId& base : entries[i].bases) bases.push_back(base.hex());
+    EXPECT_EQ(bases, rows[i].at("bases").get<std::vector<std::string>>());
     std::vector<std::string> children;
     for (const ChunkId& child : entries[i].children) children.push_back(child.hex());
     EXPECT_EQ(children, rows[i].at("children").get<std::vector<std::string>>());

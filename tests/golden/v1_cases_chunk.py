@@ -64,15 +64,15 @@ def add_records(v):
         v.add("record_" + name, "record", m.data, ref=m.ref(), bases=[], depth=0, expect=w.sha(m.plain))
     chain = [Made(text, 1, w.frame(text))]
     plain = text
-    for depth in range(1, 10):
+    for depth in range(1, 18):
         base_plain, plain = plain, prose(40, changed=range(depth))
         base = chain[-1]
         payload = w.difference(w.chunk_id(base.data), base.key, len(base_plain), depth, w.frame(plain, base_plain))
         chain.append(Made(plain, 2, payload))
     rows = [{"ref": m.ref().hex(), "record": m.data.hex()} for m in chain]
-    for depth in (1, 2, 8):
+    for depth in (1, 2, 16):
         v.add(f"record_difference_{depth}", "record", chain[depth].data, ref=chain[depth].ref(), bases=rows[:depth], depth=depth, expect=w.sha(chain[depth].plain))
-    v.add("record_depth_9", "record", chain[9].data, ref=chain[9].ref(), bases=rows[:9], refused="depth")
+    v.add("record_depth_17", "record", chain[17].data, ref=chain[17].ref(), bases=rows[:17], refused="depth")
 
     def difference(name, stage, depth=1, size=None, key=None, cut=None, zstd=None):
         base, plain = chain[0], chain[1].plain
@@ -91,9 +91,31 @@ def add_records(v):
     difference("cut_in_frame", "frame", cut=75)
     difference("no_frame", "frame", cut=69)
     difference("frame_without_its_base", "frame", zstd=w.frame(chain[1].plain)[:-1])
+    add_differences_to_two(v, chain[0], chain[1])
     add_bad_headers(v, stored)
     add_bad_records(v, made)
     add_bad_frames(v)
+
+
+def add_differences_to_two(v, whole, lean):
+    rows = [{"ref": m.ref().hex(), "record": m.data.hex()} for m in (whole, lean)]
+    plain = prose(40, changed=(3,)) + prose(40, changed=(0, 9))
+    bases = [(w.chunk_id(m.data), m.key, len(m.plain)) for m in (whole, lean)]
+
+    def add(name, of=bases, depth=2, prefix=whole.plain + lean.plain, cut=None, refused=None, codec=3):
+        m = Made(plain, codec, w.difference_to_two(of, depth, w.frame(plain, prefix))[:cut])
+        fields = dict(refused=refused) if refused else dict(depth=depth, expect=w.sha(plain))
+        v.add("record_to_two" + name, "record", m.data, ref=m.ref(), bases=rows, **fields)
+
+    add("")
+    add("_other_way_round", of=bases[::-1], prefix=lean.plain + whole.plain)
+    add("_of_one", of=[bases[0], bases[0]], depth=1, prefix=whole.plain * 2)
+    add("_depth_of_the_lesser", depth=1, refused="depth")
+    add("_depth_more", depth=3, refused="depth")
+    add("_cut_in_second", cut=100, refused="parse")
+    add("_second_size", of=[bases[0], (*bases[1][:2], len(lean.plain) + 1)], refused="reference")
+    add("_second_key", of=[bases[0], (bases[1][0], bytes(32), bases[1][2])], refused="open")
+    add("_one_base", of=bases[:1], refused="parse")
 
 
 def add_bad_headers(v, plain):
@@ -105,7 +127,7 @@ def add_bad_headers(v, plain):
     for name, stage, header in cases:
         m = Made(plain, 0, plain, **header)
         v.add("record_bad_" + name, "record", m.data, ref=m.ref(), bases=[], refused=stage)
-    for name, stage, kind, codec, payload in (("kind_0", "parse", 0, 0, plain), ("kind_4", "parse", 4, 0, plain), ("codec_3", "unknown", 1, 3, frame), ("codec_255", "unknown", 1, 255, frame),
+    for name, stage, kind, codec, payload in (("kind_0", "parse", 0, 0, plain), ("kind_4", "parse", 4, 0, plain), ("codec_4", "unknown", 1, 4, frame), ("codec_255", "unknown", 1, 255, frame),
                                               ("zstd_not_smaller", "parse", 1, 1, plain)):
         m = Made(plain, codec, payload, kind=kind)
         v.add("record_bad_" + name, "record", m.data, ref=m.ref(kind=1), bases=[], refused=stage)
@@ -149,13 +171,16 @@ def add_packs(v):
     lean = Made(new_text, 2, w.difference(w.chunk_id(base.data), base.key, len(base_text), 1, w.frame(new_text, base_text)))
     tree = Made(plains[0], 0, plains[0], kind=2)
     outside = S.take(32)
-    entries = [w.PackEntry(r.data, 1) for r in records] + [w.PackEntry(lean.data, 1, base=w.chunk_id(base.data)), w.PackEntry(base.data, 1)]
+    entries = [w.PackEntry(r.data, 1) for r in records] + [w.PackEntry(lean.data, 1, bases=[w.chunk_id(base.data)]), w.PackEntry(base.data, 1)]
+    both_text = prose(30, changed=(6,)) + prose(30, changed=(7,))
+    both = Made(both_text, 3, w.difference_to_two([(w.chunk_id(m.data), m.key, len(m.plain)) for m in (lean, base)], 2, w.frame(both_text, new_text + base_text)))
+    entries.append(w.PackEntry(both.data, 1, bases=[w.chunk_id(lean.data), w.chunk_id(base.data)]))
     entries.append(w.PackEntry(tree.data, 2, children=[entries[3].id, outside, entries[0].id]))
     index = b"".join(w.pack_entry(entry, [e.id for e in entries]) for entry in entries)
 
     def add(name, refused=None, key=k_maint, change=lambda data: data, expected=None, of=entries, **options):
         data, identity = w.pack(of, k_maint, salt, nonce, **options)
-        rows = [{"id": e.id.hex(), "kind": e.kind, "base": e.base.hex() if e.base else None, "children": [c.hex() for c in e.children], "size": len(e.data)} for e in of]
+        rows = [{"id": e.id.hex(), "kind": e.kind, "bases": [base.hex() for base in e.bases], "children": [c.hex() for c in e.children], "size": len(e.data)} for e in of]
         fields = dict(refused=refused) if refused else dict(entries=rows, root=w.tree_head([e.id for e in of]), id=identity)
         v.add("pack_" + name, "pack", change(data), k_maint=key, expected=identity if expected is None else expected, **fields)
 
@@ -173,8 +198,8 @@ def add_packs(v):
     add("reserved", "parse", reserved=b"\1\0\0\0")
     add("reserved_end", "parse", reserved_end=bytes(23) + b"\1")
     add("count_0", "parse", count=0)
-    add("count_more", "parse", count=7)
-    add("count_less", "parse", count=5)
+    add("count_more", "parse", count=8)
+    add("count_less", "parse", count=6)
     add("count_huge", "parse", count=0xFFFFFFFF)
     add("size", "parse", size=5)
     add("offset", "parse", offset=31)
@@ -194,7 +219,7 @@ def add_packs(v):
     add("index_left_over", "parse", index=index + b"\0")
     add("index_cut", "parse", index=index[:-1])
     one = entries[0]
-    for name, stage, text in (("flags", "parse", one.id + w.varint(len(one.data)) + b"\1\4"), ("kind", "parse", one.id + w.varint(len(one.data)) + b"\5\0"),
+    for name, stage, text in (("flags", "parse", one.id + w.varint(len(one.data)) + b"\1\x08"), ("second_base_alone", "parse", one.id + w.varint(len(one.data)) + b"\1\4" + outside), ("kind", "parse", one.id + w.varint(len(one.data)) + b"\5\0"),
                               ("long_varint", "parse", one.id + bytes([len(one.data) & 127 | 128, len(one.data) >> 7 | 128, 0]) + b"\1\0"),
                               ("size_less", "parse", one.id + w.varint(len(one.data) - 1) + b"\1\0"), ("size_tiny", "parse", one.id + w.varint(44) + b"\1\0"),
                               ("data_with_children", "parse", one.id + w.varint(len(one.data)) + b"\1\2" + w.varint(1) + w.varint(1)),
@@ -205,6 +230,8 @@ def add_packs(v):
         add("index_" + name, stage, of=entries[:1], index=text)
     no_base = w.PackEntry(lean.data, 1)
     add("no_base_on_difference", "index", of=[no_base])
+    add("one_base_of_two", "index", of=[w.PackEntry(both.data, 1, bases=[w.chunk_id(base.data)])])
+    add("two_bases_of_one", "index", of=[w.PackEntry(lean.data, 1, bases=[w.chunk_id(base.data), outside])])
 
 
 def add_all(v):

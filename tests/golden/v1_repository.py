@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A whole repository on a `local` network, small enough to check in: two snapshots with a difference, a hole, a list of two levels, hard links and odd names."""
+"""A whole repository on a `local` network, small enough to check in: two snapshots with differences, a hole, a list of two levels, hard links and odd names."""
 import json
 import os
 
@@ -18,17 +18,23 @@ class Builder:
         self.entries, self.known = [], {}
 
     def put(self, plain, kind=1, base=None, children=()):
-        """A reference; `base`: (plain, reference, depth)."""
+        """A reference; `base`: (plain, reference, depth), or two of them."""
         key, fp = S.take(32), w.fingerprint(self.k_fp, self.domain, kind, plain)
-        if base:
+        bases = ()
+        if base and isinstance(base[0], tuple):
+            bases = [ref[:32] for _, ref, _ in base]
+            depth = max(depth for _, _, depth in base) + 1
+            codec, payload = 3, w.difference_to_two([(ref[:32], ref[32:64], len(text)) for text, ref, _ in base], depth, w.frame(plain, b"".join(text for text, _, _ in base)))
+        elif base:
             base_plain, base_ref, depth = base
+            bases = [base_ref[:32]]
             codec, payload = 2, w.difference(base_ref[:32], base_ref[32:64], len(base_plain), depth + 1, w.frame(plain, base_plain))
         else:
             codec, payload = 1, w.frame(plain)
             if len(payload) >= len(plain):
                 codec, payload = 0, plain
         data = w.record(w.record_header(kind, codec, len(plain), len(payload)), payload, key, S.take(12))
-        entry = w.PackEntry(data, kind, base=base[1][:32] if base else None, children=children)
+        entry = w.PackEntry(data, kind, bases=bases, children=children)
         self.entries.append(entry)
         return w.ref(entry.id, key, fp, len(plain), kind)
 
@@ -95,6 +101,8 @@ def write(directory):
     second_ref = b.put(second, base=(first, first_ref, 0))
     third = prose(900, changed=(17, 401))
     third_ref = b.put(third, base=(second, second_ref, 1))
+    merged = prose(900, changed=(17, 3)) + prose(900, changed=(401, 5))
+    merged_ref = b.put(merged, base=((second, second_ref, 1), (third, third_ref, 2)))
     pieces = [pattern(3000 + i) for i in range(5)]
     piece_refs = [b.put(piece) for piece in pieces]
     leaves = [b.list_leaf([(len(pieces[i]), piece_refs[i]) for i in (0, 1, 2)] + [(7777, None)]), b.list_leaf([(len(pieces[i]), piece_refs[i]) for i in (3, 4)])]
@@ -112,8 +120,8 @@ def write(directory):
             by_extents(b"orders.sql", 4, dump), inline(b"small", 5, b"hello\n"),
             by_node(b"sub", 6, 0o40700, 4, sub, 0, (sub[1][0], sub[1][1] + 1, sub[1][2], sub[1][3])), inline(b"to", 7, b"sub/in", mode=0o120777)])
 
-    roots = [root([(len(first), first_ref)], len(first)), root([(len(third), third_ref), (100_000, None), (len(tail), tail_ref)], 0)]
-    dumps = [first, third + bytes(100_000) + tail]
+    roots = [root([(len(first), first_ref)], len(first)), root([(len(third), third_ref), (100_000, None), (len(merged), merged_ref), (len(tail), tail_ref)], 0)]
+    dumps = [first, third + bytes(100_000) + merged + tail]
     log = w.Log(repository, writer, incarnation, k_cat, S)
     certificate = w.certificate(repository, writer, 0, 3, TIME, b"db1", root_seed)
     log.add(w.entry(1, TIME, w.blob(certificate) + w.varint(0)))

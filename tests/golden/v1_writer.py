@@ -148,6 +148,11 @@ def difference(base_id, base_key, base_size, depth, zstd_frame):
     return base_id + base_key + u32(base_size) + u8(depth) + zstd_frame
 
 
+def difference_to_two(bases, depth, zstd_frame):
+    """`bases`: (id, key, size) of each."""
+    return b"".join(identity + key + u32(size) for identity, key, size in bases) + u8(depth) + zstd_frame
+
+
 # --- §4 -------------------------------------------------------------------------------------------------------------
 
 
@@ -193,14 +198,14 @@ def node(letters, level, items, version=1):
 
 
 class PackEntry:
-    def __init__(self, data, kind, base=None, children=()):
-        self.data, self.kind, self.base, self.children = data, kind, base, list(children)
+    def __init__(self, data, kind, bases=(), children=()):
+        self.data, self.kind, self.bases, self.children = data, kind, list(bases), list(children)
         self.id = chunk_id(data)
 
 
 def pack_entry(entry, ids):
-    flags = (1 if entry.base else 0) | (2 if entry.children else 0)
-    out = entry.id + varint(len(entry.data)) + u8(entry.kind) + u8(flags) + (entry.base or b"")
+    flags = (1 if entry.bases else 0) | (2 if entry.children else 0) | (4 if len(entry.bases) > 1 else 0)
+    out = entry.id + varint(len(entry.data)) + u8(entry.kind) + u8(flags) + b"".join(entry.bases)
     if entry.children:
         out += varint(len(entry.children))
         out += b"".join(varint(ids.index(child) + 1) if child in ids else varint(0) + child for child in entry.children)

@@ -41,16 +41,25 @@ class Differences : public ::testing::Test {
     if (!ref) ADD_FAILURE() << ref.error().message();
     return ref ? *ref : ChunkRef{};
   }
+  /// As a stream's.
+  std::vector<ChunkRef> store_in_turn(const std::vector<Bytes>& plains) {
+    std::vector<PlainChunk> shared;
+    for (const Bytes& plain : plains) shared.push_back({SharedBytes::copy_of(plain)});
+    std::vector<ChunkRef> refs;
+    for (const auto& ticket : rig.pipeline->submit_all(7, shared, nullptr)) refs.push_back(ticket->wait().value());
+    return refs;
+  }
   void expect_readable(const ChunkRef& ref, const Bytes& plain) {
     const auto back = rig.source->read(ref, {});
     ASSERT_TRUE(back) << back.error().message();
     EXPECT_EQ(**back, plain);
   }
   Bytes record_of(const ChunkRef& ref) { return rig.source->read_record(ref.id, {}).value(); }
-  std::optional<LeansOn> base_of(const ChunkRef& ref) { return leans_on(ref, record_of(ref)).value(); }
+  std::vector<ChunkRef> bases_of(const ChunkRef& ref) { return leans_on(ref, record_of(ref)).value(); }
   int depth_of(const ChunkRef& ref) {
-    const auto on = base_of(ref);
-    return on ? on->depth + 1 : 0;
+    int depth = 0;
+    for (const ChunkRef& base : bases_of(ref)) depth = std::max(depth, depth_of(base) + 1);
+    return depth;
   }
   IngestRig rig;
   SeededRandom random_{77};
@@ -63,7 +72,7 @@ TEST_F(Differences, NextVersionOfAChunk_TakesNextToNothing) {
   const ChunkRef difference = store(second);
   EXPECT_EQ(depth_of(whole), 0);
   ASSERT_EQ(depth_of(difference), 1);
-  EXPECT_EQ(base_of(difference)->base.id, whole.id);
+  EXPECT_EQ(bases_of(difference).at(0).id, whole.id);
   EXPECT_LT(record_of(difference).size(), record_of(whole).size() / 20);
   EXPECT_EQ(rig.pipeline->counters().chunks_differences, 1U);
   // It is known under its own content, from memory and after everything left for the networks.
@@ -72,7 +81,7 @@ TEST_F(Differences, NextVersionOfAChunk_TakesNextToNothing) {
   expect_readable(difference, second);
 }
 
-TEST_F(Differences, ThirtyVersions_NeedChainsOfSevenAndAllComeBack) {
+TEST_F(Differences, ThirtyVersions_NeedChainsOfTenAndAllComeBack) {
   std::vector<std::pair<ChunkRef, Bytes>> versions;
   Bytes plain = text(random_);
   for (int i = 0; i < 31; ++i) {
@@ -81,24 +90,24 @@ TEST_F(Differences, ThirtyVersions_NeedChainsOfSevenAndAllComeBack) {
   }
   int next_to_it = 0;
   for (std::size_t i = 1; i < versions.size(); ++i) {
-    EXPECT_LE(depth_of(versions[i].first), 7) << i;
+    EXPECT_LE(depth_of(versions[i].first), 10) << i;
     ASSERT_GT(depth_of(versions[i].first), 0) << i;
-    if (base_of(versions[i].first)->base.id == versions[i - 1].first.id) ++next_to_it;
+    if (bases_of(versions[i].first).at(0).id == versions[i - 1].first.id) ++next_to_it;
   }
-  EXPECT_EQ(next_to_it, 23);  // of 1 to 30 those that 4 doesn't divide
-  EXPECT_EQ(base_of(versions[16].first)->base.id, versions[0].first.id);
-  EXPECT_EQ(base_of(versions[20].first)->base.id, versions[16].first.id);
+  EXPECT_EQ(next_to_it, 27);  // of 1 to 30 those that 8 doesn't divide
+  EXPECT_EQ(bases_of(versions[8].first).at(0).id, versions[0].first.id);
+  EXPECT_EQ(bases_of(versions[24].first).at(0).id, versions[16].first.id);
   rig.move_to_networks({"b"});
   for (const auto& [ref, content] : versions) expect_readable(ref, content);
 }
 
-TEST(LinksToSkip, VersionsAreCountedInDigitsOfBase4) {
+TEST(LinksToSkip, VersionsAreCountedInDigitsOfBase8) {
   for (unsigned version = 0; version < 254; ++version) {
     unsigned digits = 0;
-    for (unsigned rest = version; rest > 0; rest /= 4) digits += rest % 4;
+    for (unsigned rest = version; rest > 0; rest /= 8) digits += rest % 8;
     // Skipping leads from the newest version's depth to that of the next one's base.
     unsigned next_digits = 0;
-    for (unsigned rest = version + 1; rest > 0; rest /= 4) next_digits += rest % 4;
+    for (unsigned rest = version + 1; rest > 0; rest /= 8) next_digits += rest % 8;
     EXPECT_EQ(digits - links_to_skip(static_cast<std::uint8_t>(version)) + 1, next_digits) << version;
   }
 }
@@ -106,7 +115,7 @@ TEST(LinksToSkip, VersionsAreCountedInDigitsOfBase4) {
 TEST(LinksToSkip, VersionOfADepth_HasThatManyDigits) {
   for (int depth = 0; depth <= kDifferenceDepthMax; ++depth) {
     int digits = 0;
-    for (unsigned rest = version_of_depth(depth); rest > 0; rest /= 4) digits += static_cast<int>(rest % 4);
+    for (unsigned rest = version_of_depth(depth); rest > 0; rest /= 8) digits += static_cast<int>(rest % 8);
     EXPECT_EQ(digits, depth);
   }
 }
@@ -114,11 +123,11 @@ TEST(LinksToSkip, VersionOfADepth_HasThatManyDigits) {
 TEST_F(Differences, LostFeatures_AreFoundAgainInTheChunks) {
   Bytes plain = text(random_);
   ChunkRef ref = store(plain);
-  for (int i = 0; i < 5; ++i) {
+  for (int i = 0; i < 9; ++i) {
     plain = next_version(plain, random_, 1);
     ref = store(plain);
   }
-  ASSERT_EQ(depth_of(ref), 2);  // version 5 is 11 in base 4
+  ASSERT_EQ(depth_of(ref), 2);  // version 9 is 11 in base 8
   rig.move_to_networks({"a"});
   rig.features->clear();
   EXPECT_TRUE(rig.bases->relearn(7, ref, {}));
@@ -148,14 +157,7 @@ TEST_F(Differences, ChainThatCostsAsMuchAsAWholeChunk_EndsWithOne) {
 
 TEST_F(Differences, MergedAndSplitChunks_AreFoundByTheirNeighbours) {
   const Bytes a = text(random_, 40'000), b = text(random_, 40'000), c = text(random_, 40'000);
-  const auto stream = [&](const std::vector<Bytes>& plains) {
-    std::vector<PlainChunk> shared;
-    for (const Bytes& plain : plains) shared.push_back({SharedBytes::copy_of(plain)});
-    std::vector<ChunkRef> refs;
-    for (const auto& ticket : rig.pipeline->submit_all(7, shared, nullptr)) refs.push_back(ticket->wait().value());
-    return refs;
-  };
-  const auto before = stream({a, b, c});
+  const auto before = store_in_turn({a, b, c});
   // The end of b alone: 8 % of it, whose features are b's by chance only.
   const Bytes rest(b.begin() + 36'500, b.end());
   const Bytes joined = [&] {
@@ -164,13 +166,48 @@ TEST_F(Differences, MergedAndSplitChunks_AreFoundByTheirNeighbours) {
     append(out, fresh);
     return out;
   }();
-  const auto after = stream({next_version(a, random_), joined});
-  EXPECT_EQ(base_of(after[0])->base.id, before[0].id);
+  const auto after = store_in_turn({next_version(a, random_), joined});
+  EXPECT_EQ(bases_of(after[0]).at(0).id, before[0].id);
   ASSERT_EQ(depth_of(after[1]), 1);
-  EXPECT_EQ(base_of(after[1])->base.id, before[1].id);
+  EXPECT_EQ(bases_of(after[1]).at(0).id, before[1].id);
   expect_readable(after[1], joined);
   // Without a chunk before it nothing tells.
   EXPECT_EQ(depth_of(store(Bytes(b.begin() + 36'000, b.end()))), 0);
+}
+
+TEST_F(Differences, MergedChunk_LeansOnBothThatItWasMadeOf) {
+  const Bytes a = text(random_, 60'000), b = text(random_, 50'000);
+  const auto before = store_in_turn({a, b});
+  Bytes merged = next_version(a, random_);
+  append(merged, next_version(b, random_));
+  const ChunkRef ref = store_in_turn({merged}).front();
+  const auto bases = bases_of(ref);
+  ASSERT_EQ(bases.size(), 2U);
+  EXPECT_EQ(bases[0].id, before[0].id);
+  EXPECT_EQ(bases[1].id, before[1].id);
+  EXPECT_LT(record_of(ref).size(), 1'500U);
+  rig.move_to_networks({"b"});
+  expect_readable(ref, merged);
+}
+
+TEST_F(Differences, MergedChunksOverAndOver_AllComeBack) {
+  // Two chunks become one, and two again, and so on.
+  std::vector<std::pair<ChunkRef, Bytes>> all;
+  Bytes a = text(random_, 40'000), b = text(random_, 40'000);
+  for (int round = 0; round < 40; ++round) {
+    a = next_version(a, random_, 2);
+    b = next_version(b, random_, 2);
+    Bytes merged = a;
+    append(merged, b);
+    const auto refs = round % 2 == 0 ? store_in_turn({a, b}) : store_in_turn({merged});
+    all.emplace_back(refs.front(), round % 2 == 0 ? a : merged);
+  }
+  EXPECT_TRUE(std::any_of(all.begin(), all.end(), [&](const auto& each) { return bases_of(each.first).size() == 2; }));
+  rig.move_to_networks({"b"});
+  for (const auto& [ref, plain] : all) {
+    EXPECT_LE(depth_of(ref), kDifferenceDepthMax);
+    expect_readable(ref, plain);
+  }
 }
 
 TEST_F(Differences, BaseFarAway_IsNotFetched) {
@@ -247,7 +284,7 @@ TEST_F(Differences, DamagedBase_IsNotLeanedOn) {
 TEST_F(Differences, FeatureTableThatIsWrong_CostsSpaceAlone) {
   const Bytes plain = text(random_);
   // Somebody else's entry under the features of what comes: an unknown chunk, then a known one that is nothing like it.
-  BaseFinder::Subject subject{7, rig.bases->similarity(plain), {}, {}};
+  BaseFinder::Subject subject{7, plain.size(), rig.bases->similarity(plain), {}, {}};
   rig.bases->learn(subject, Fingerprint{{1, 2, 3}}, 200);
   EXPECT_EQ(depth_of(store(plain)), 0);
   const ChunkRef other = store(random_.bytes(kSize));
@@ -264,18 +301,18 @@ TEST_F(Differences, BasesThatNeverHelp_AreSoonNotTriedForEachChunk) {
   int tried = 0;
   for (int i = 0; i < 200; ++i) {
     const Bytes plain = random_.bytes(kSize);
-    BaseFinder::Subject subject{7, rig.bases->similarity(plain), {}, {}};
+    BaseFinder::Subject subject{7, plain.size(), rig.bases->similarity(plain), {}, {}};
     rig.bases->learn(subject, other.fp, 0);
     if (rig.bases->find(subject)) {
       ++tried;
       rig.bases->note(7, false);
     }
   }
-  EXPECT_LE(tried, 20);
+  EXPECT_LE(tried, 200 / 4 + 8);
   // One that helps, and all are tried again.
   rig.bases->note(7, true);
   const Bytes plain = random_.bytes(kSize);
-  BaseFinder::Subject subject{7, rig.bases->similarity(plain), {}, {}};
+  BaseFinder::Subject subject{7, plain.size(), rig.bases->similarity(plain), {}, {}};
   rig.bases->learn(subject, other.fp, 0);
   EXPECT_TRUE(rig.bases->find(subject));
 }

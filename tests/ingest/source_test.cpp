@@ -182,16 +182,20 @@ TEST(StoredChunkSource, ChainOfDifferences_IsFollowedToTheWholeChunk) {
   for (int depth = 0; depth <= 5; ++depth) {
     Fingerprint fp;
     ASSERT_TRUE(rig.random.fill(fp.mutable_view()));
-    DifferenceBase base;
-    if (depth > 0) base = {chain.back().ref, chain.back().plain, depth - 1};
-    const auto encoded = encoder.encode(ChunkKind::kData, plain, fp, {}, depth > 0 ? &base : nullptr);
+    std::vector<ChunkId> bases;
+    std::optional<EncodedChunk> encoded;
+    if (depth == 0) {
+      encoded = encoder.encode(ChunkKind::kData, plain, fp, {}).value();
+    } else {
+      bases = {chain.back().ref.id};
+      encoded = encoder.encode_difference(ChunkKind::kData, plain, fp, {}, {{chain.back().ref}, chain.back().plain, depth - 1, 20'000}).value();
+    }
     ASSERT_TRUE(encoded);
-    ASSERT_EQ(encoded->codec == ChunkCodec::kDifference, depth > 0);
     NewRecord record;
     record.domain = 7;
     record.ref = encoded->ref;
     record.record = encoded->record;
-    if (depth > 0) record.base = chain.back().ref.id;
+    record.bases = bases;
     ASSERT_TRUE(rig.stage->append(record));
     chain.push_back({plain, encoded->ref});
     plain[static_cast<std::size_t>(depth) * 100] ^= 0xff;

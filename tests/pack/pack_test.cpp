@@ -62,7 +62,7 @@ class PackTest : public ::testing::Test {
       EXPECT_EQ(found[i].kind, wanted[i].kind);
       EXPECT_EQ(found[i].offset, wanted[i].offset);
       EXPECT_EQ(found[i].record_size_bytes, wanted[i].record_size_bytes);
-      EXPECT_EQ(found[i].base, wanted[i].base);
+      EXPECT_EQ(found[i].bases, wanted[i].bases);
       EXPECT_EQ(found[i].children, wanted[i].children);
     }
   }
@@ -165,7 +165,7 @@ TEST_F(PackTest, IndexThatLiesAboutARecord_IsRefusedByVerify) {
   };
   EXPECT_TRUE(finish_with([](auto&) {}));
   EXPECT_FALSE(finish_with([](auto& entries) { entries[0].kind = ChunkKind::kList; }));
-  EXPECT_FALSE(finish_with([](auto& entries) { entries[0].base = entries[1].id; }));
+  EXPECT_FALSE(finish_with([](auto& entries) { entries[0].bases = {entries[1].id}; }));
   EXPECT_FALSE(finish_with([](auto& entries) { std::swap(entries[0].id, entries[1].id); }));
   EXPECT_FALSE(finish_with([](auto& entries) {
     --entries[0].record_size_bytes;

@@ -31,20 +31,19 @@ def equal(found, wanted):
 
 
 def check_record(row, data):
-    def open_by(index):
-        def resolve(ref, depth):
-            base = row["bases"][index]
-            return f.open_chunk(ref, bytes.fromhex(base["record"]), open_by(index - 1))
-        return resolve
+    records = {base["ref"][:64]: bytes.fromhex(base["record"]) for base in row["bases"]}
 
-    plain, depth = f.open_chunk(f.read_ref(f.Cursor(bytes.fromhex(row["ref"]), "reference")), data, open_by(len(row["bases"]) - 1))
+    def resolve(ref):
+        return f.open_chunk(ref, records[ref.id.hex()], resolve)
+
+    plain, depth = f.open_chunk(f.read_ref(f.Cursor(bytes.fromhex(row["ref"]), "reference")), data, resolve)
     equal((hashlib.sha256(plain).hexdigest(), depth), (row["expect"], row["depth"]))
 
 
 def check_pack(row, data):
     k_maint, expected = hexes(row, "k_maint", "expected")
     identity, entries = f.read_pack(data, k_maint, expected)
-    found = [{"id": e.id.hex(), "kind": e.kind, "base": e.base.hex() if e.base else None, "children": [child.hex() for child in e.children], "size": e.size} for e in entries]
+    found = [{"id": e.id.hex(), "kind": e.kind, "bases": [base.hex() for base in e.bases], "children": [child.hex() for child in e.children], "size": e.size} for e in entries]
     equal((identity.hex(), found), (row["id"], row["entries"]))
 
 

@@ -207,7 +207,7 @@ class RecordHeader:
             raise cursor.refuse(f"suite {suite}", "suite")
         self.kind = read_kind(cursor)
         self.codec = cursor.u8()
-        if self.codec > 2:
+        if self.codec > 3:
             raise cursor.refuse(f"codec {self.codec}", "unknown")
         cursor.zeros(2)
         self.plain_size = read_size(cursor)
@@ -237,7 +237,7 @@ def unzstd(frame, size, base=None):
 
 
 def open_chunk(ref, record, resolve=None):
-    """Plaintext and depth. `resolve(ref, depth)` gives those of a base."""
+    """Plaintext and depth. `resolve(ref)` gives those of a base."""
     if chunk_id(record) != ref.id:
         raise Refused("id", "the record is not what its id names")
     header = RecordHeader(record)
@@ -251,22 +251,23 @@ def open_chunk(ref, record, resolve=None):
     if header.codec == 1:
         return unzstd(payload, ref.size), 0
     cursor = Cursor(payload, "difference")
-    base = Ref(cursor.raw(32), cursor.raw(32), bytes(16), read_size(cursor), ref.kind)
+    bases = [Ref(cursor.raw(32), cursor.raw(32), bytes(16), read_size(cursor), ref.kind) for _ in range(header.codec - 1)]
     depth = cursor.u8()
-    if not 1 <= depth <= 8:
+    if not 1 <= depth <= 16:
         raise Refused("depth", f"a difference of depth {depth}")
-    plain, base_depth = resolve(base, depth - 1)
+    opened = [resolve(base) for base in bases]
+    base_depth = max(depth for _, depth in opened)
     if base_depth != depth - 1:
         raise Refused("depth", f"a base of depth {base_depth} under a difference of depth {depth}")
-    return unzstd(payload[cursor.at:], ref.size, plain), depth
+    return unzstd(payload[cursor.at:], ref.size, b"".join(plain for plain, _ in opened)), depth
 
 
 # --- §5 packs -------------------------------------------------------------------------------------------------------
 
 
 class PackEntry:
-    def __init__(self, identity, kind, offset, size, base, children):
-        self.id, self.kind, self.offset, self.size, self.base, self.children = identity, kind, offset, size, base, children
+    def __init__(self, identity, kind, offset, size, bases, children):
+        self.id, self.kind, self.offset, self.size, self.bases, self.children = identity, kind, offset, size, bases, children
 
 
 def read_pack_entries(plain, count, index_offset):
@@ -277,9 +278,9 @@ def read_pack_entries(plain, count, index_offset):
         if not RECORD_OVERHEAD < size <= RECORD_OVERHEAD + CHUNK_MAX:
             raise cursor.refuse(f"a record of {size} bytes")
         kind, flags = read_kind(cursor), cursor.u8()
-        if flags & ~3:
+        if flags & ~7 or flags & 5 == 4:
             raise cursor.refuse(f"flags {flags}")
-        base = cursor.raw(32) if flags & 1 else None
+        bases = [cursor.raw(32) for _ in range((flags & 1) + (flags >> 2))]
         children = []
         if flags & 2:
             if kind == DATA:
@@ -292,7 +293,7 @@ def read_pack_entries(plain, count, index_offset):
                 if child > count:
                     raise cursor.refuse("a child that is no record of this pack")
                 children.append(cursor.raw(32) if child == 0 else child - 1)
-        entries.append(PackEntry(identity, kind, offset, size, base, children))
+        entries.append(PackEntry(identity, kind, offset, size, bases, children))
         offset += size
     cursor.end()
     if offset != index_offset:
@@ -334,6 +335,6 @@ def read_pack(pack, k_maint, expected=None):
         if chunk_id(record) != entry.id:
             raise Refused("id", "a record that is not what the index names")
         inner = RecordHeader(record)
-        if inner.kind != entry.kind or inner.payload_size + RECORD_OVERHEAD != entry.size or (inner.codec == 2) != (entry.base is not None):
+        if inner.kind != entry.kind or inner.payload_size + RECORD_OVERHEAD != entry.size or max(inner.codec - 1, 0) != len(entry.bases):
             raise Refused("index", "a record that differs from what the index says")
     return pack_id, entries

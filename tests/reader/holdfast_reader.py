@@ -118,14 +118,14 @@ class Repository:
                         index[entry.id] = (path, entry.offset, entry.size)
         return index
 
-    def resolve(self, ref, depth=None):
+    def resolve(self, ref):
         if ref.id not in self.chunks:
             raise Refused("missing", f"chunk {ref.id.hex()} is in no pack here")
         path, offset, size = self.chunks[ref.id]
         if path not in self.open_packs:
             self.open_packs[path] = open(path, "rb")
         self.open_packs[path].seek(offset)
-        return open_chunk(ref, self.open_packs[path].read(size), self.resolve if depth is None or depth > 0 else None)
+        return open_chunk(ref, self.open_packs[path].read(size), self.resolve)
 
     def read(self, ref):
         return self.resolve(ref)[0]

@@ -180,7 +180,7 @@ TEST(StageRecords, CutAnywhere_IsCorrupt) {
     entries[i].offset = 32 + 70 * i;
     entries[i].record_size_bytes = 70;
   }
-  entries[1].base = refs[0].id;
+  entries[1].bases = {refs[0].id, refs[1].id};
   entries[1].children = {refs[0].id, refs[1].id};
   const Bytes encoded = encode_chunks(4, entries, refs);
   const auto decoded = decode_stage_record(encoded);
@@ -190,7 +190,7 @@ TEST(StageRecords, CutAnywhere_IsCorrupt) {
   EXPECT_EQ(record.refs, refs);
   EXPECT_EQ(record.entries[1].offset, 102U);
   EXPECT_EQ(record.entries[1].children, entries[1].children);
-  EXPECT_EQ(record.entries[1].base, entries[1].base);
+  EXPECT_EQ(record.entries[1].bases, entries[1].bases);
   for (const Bytes& whole : {encoded, encode_pack_opened({}), encode_pack_closed({}), encode_pack_dropped({1})}) {
     ASSERT_TRUE(decode_stage_record(whole));
     for (std::size_t size = 0; size < whole.size(); ++size) {

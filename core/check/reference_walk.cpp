@@ -24,7 +24,7 @@ class Walker {
     auto plain = source_.read(ref, context_);
     if (!plain) return walk_.unreadable(ref, path, plain.error());
     if (ref.kind == ChunkKind::kList) {
-      const auto list = decode_list_node(**plain);
+      const auto list = decode_list_node(plain->view());
       return list ? list_node(*list, path) : walk_.unreadable(ref, path, list.error());
     }
     const auto tree = TreeNode::parse(std::move(*plain), form);

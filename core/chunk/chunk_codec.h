@@ -8,6 +8,7 @@
 #include "core/base/bytes.h"
 #include "core/base/ids.h"
 #include "core/base/random_source.h"
+#include "core/base/shared_bytes.h"
 #include "core/format/chunk_ref.h"
 
 namespace holdfast {
@@ -84,7 +85,7 @@ class BaseResolver {
  public:
   virtual ~BaseResolver() = default;
   struct Base {
-    std::shared_ptr<const Bytes> plain;
+    SharedBytes plain;
     int depth = 0;
   };
   /// `base` has id, key, size and kind, and no fp.
@@ -92,7 +93,7 @@ class BaseResolver {
 };
 
 struct DecodedChunk {
-  Bytes plain;
+  SharedBytes plain;
   int depth = 0;  ///< 0 for a whole chunk
 };
 

@@ -42,15 +42,9 @@ Result<BaseResolver::Base> resolve_all(const ChunkRef& ref, const Prefix& prefix
   BaseResolver::Base all;
   for (const ChunkRef& base : prefix.bases) {
     HOLDFAST_ASSIGN(BaseResolver::Base found, resolver.resolve(base));
-    if (found.plain->size() != base.plain_size_bytes) return corrupt(ref, "its base has another size than promised");
+    if (found.plain.size() != base.plain_size_bytes) return corrupt(ref, "its base has another size than promised");
     all.depth = std::max(all.depth, found.depth);
-    if (all.plain == nullptr) {
-      all.plain = std::move(found.plain);
-    } else {
-      Bytes joined(*all.plain);
-      append(joined, *found.plain);
-      all.plain = std::make_shared<const Bytes>(std::move(joined));
-    }
+    all.plain = all.plain.empty() ? std::move(found.plain) : SharedBytes::joined(all.plain.view(), found.plain.view());
   }
   return all;
 }
@@ -65,26 +59,23 @@ Result<DecodedChunk> open_difference(const ChunkRef& ref, ChunkCodec codec, Byte
   if (all.depth + 1 != prefix.depth) {
     return corrupt(ref, "a difference of depth " + std::to_string(prefix.depth) + " to a base of depth " + std::to_string(all.depth));
   }
-  DecodedChunk chunk;
-  chunk.depth = prefix.depth;
-  chunk.plain.resize(ref.plain_size_bytes);
-  HOLDFAST_TRY(zstd_decompress(in.rest(), *all.plain, chunk.plain));
-  return chunk;
+  FreshBytes plain(ref.plain_size_bytes);
+  HOLDFAST_TRY(zstd_decompress(in.rest(), all.plain.view(), plain.view()));
+  return DecodedChunk{std::move(plain).share(), prefix.depth};
 }
 
-Result<DecodedChunk> open_payload(const ChunkRef& ref, ChunkCodec codec, Bytes payload, BaseResolver* bases) {
-  DecodedChunk chunk;
+Result<DecodedChunk> open_payload(const ChunkRef& ref, ChunkCodec codec, FreshBytes payload, BaseResolver* bases) {
   switch (codec) {
     case ChunkCodec::kStored:
-      chunk.plain = std::move(payload);
-      return chunk;
-    case ChunkCodec::kZstd:
-      chunk.plain.resize(ref.plain_size_bytes);
-      HOLDFAST_TRY(zstd_decompress(payload, {}, chunk.plain));
-      return chunk;
+      return DecodedChunk{std::move(payload).share(), 0};
+    case ChunkCodec::kZstd: {
+      FreshBytes plain(ref.plain_size_bytes);
+      HOLDFAST_TRY(zstd_decompress(payload.view(), {}, plain.view()));
+      return DecodedChunk{std::move(plain).share(), 0};
+    }
     case ChunkCodec::kDifference:
     case ChunkCodec::kDifferenceToTwo:
-      return open_difference(ref, codec, payload, bases);
+      return open_difference(ref, codec, payload.view(), bases);
   }
   return corrupt(ref, "an impossible codec");
 }
@@ -106,10 +97,10 @@ Result<RecordHeader> check_record(const ChunkRef& ref, ByteView record) {
   return header;
 }
 
-Result<Bytes> open_record(const ChunkRef& ref, const RecordHeader& header, ByteView record) {
-  Bytes payload(header.payload_size_bytes);
+Result<FreshBytes> open_record(const ChunkRef& ref, const RecordHeader& header, ByteView record) {
+  FreshBytes payload(header.payload_size_bytes);
   if (!aead_open(ref.key.view(), record.subspan(kRecordHeaderBytes, kNonceBytes), record.first(kRecordHeaderBytes),
-                 record.subspan(kRecordPayloadOffset, header.payload_size_bytes), record.last(kTagBytes), payload)) {
+                 record.subspan(kRecordPayloadOffset, header.payload_size_bytes), record.last(kTagBytes), payload.view())) {
     return corrupt(ref, "it does not open under its key");
   }
   return payload;
@@ -119,15 +110,15 @@ Result<Bytes> open_record(const ChunkRef& ref, const RecordHeader& header, ByteV
 
 Result<DecodedChunk> open_chunk(const ChunkRef& ref, ByteView record, BaseResolver* bases) {
   HOLDFAST_ASSIGN(const RecordHeader header, check_record(ref, record));
-  HOLDFAST_ASSIGN(Bytes payload, open_record(ref, header, record));
+  HOLDFAST_ASSIGN(FreshBytes payload, open_record(ref, header, record));
   return open_payload(ref, header.codec, std::move(payload), bases);
 }
 
 Result<std::vector<ChunkRef>> leans_on(const ChunkRef& ref, ByteView record) {
   HOLDFAST_ASSIGN(const RecordHeader header, check_record(ref, record));
   if (!is_difference(header.codec)) return std::vector<ChunkRef>();
-  HOLDFAST_ASSIGN(const Bytes payload, open_record(ref, header, record));
-  ByteReader in(payload, "difference");
+  HOLDFAST_ASSIGN(FreshBytes payload, open_record(ref, header, record));
+  ByteReader in(payload.view(), "difference");
   HOLDFAST_ASSIGN(Prefix prefix, read_prefix(ref, header.codec, in));
   return std::move(prefix.bases);
 }

@@ -51,7 +51,7 @@ class RecordClosure::Opener final : public BaseResolver {
     Result<DecodedChunk> decoded = open_chunk(closure_.members_[number].ref, closure_.members_[number].record, this);
     --nesting_;
     if (!decoded) return decoded.error();
-    opened_[number] = Opened{std::make_shared<const Bytes>(std::move(decoded->plain)), decoded->depth};
+    opened_[number] = Opened{std::move(decoded->plain), decoded->depth};
     return *opened_[number];
   }
 

@@ -23,7 +23,7 @@ class RecordClosure {
 
   /// Of the chunk itself, or one that it leans on; is_complete() must be true. What is leaned on is opened once, however many lean on it. Errors: as open_chunk().
   struct Opened {
-    std::shared_ptr<const Bytes> plain;
+    SharedBytes plain;
     int depth = 0;
   };
   [[nodiscard]] Result<Opened> open(std::size_t member = 0) const;

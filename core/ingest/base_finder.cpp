@@ -139,16 +139,16 @@ std::optional<BaseFinder::Found> BaseFinder::find(const Subject& subject) {
   const auto base = base_for_next_version(similar->fp, similar->version);
   if (!base) return out_of_reach(subject.domain);
   if (base->opened.depth >= kDifferenceDepthMax || base->cost.records > kLeansOnMax) return std::nullopt;
-  const std::uint64_t limit = chain_limit(base->cost.whole_bytes, base->opened.plain->size());
+  const std::uint64_t limit = chain_limit(base->cost.whole_bytes, base->opened.plain.size());
   if (base->cost.difference_bytes >= limit) return std::nullopt;
 
   Found found;
   found.plain = base->opened.plain;
-  found.base = {{base->ref}, *found.plain, base->opened.depth, static_cast<std::uint32_t>(limit - base->cost.difference_bytes)};
+  found.base = {{base->ref}, found.plain.view(), base->opened.depth, static_cast<std::uint32_t>(limit - base->cost.difference_bytes)};
   found.packs = {base->pack};
   found.like = similar->fp;
   found.version = static_cast<std::uint8_t>(similar->version + 1);
-  found.poor_bytes = poor_above(base->cost.whole_bytes * subject.size_bytes / found.plain->size(), subject.size_bytes);
+  found.poor_bytes = poor_above(base->cost.whole_bytes * subject.size_bytes / found.plain.size(), subject.size_bytes);
   found.cost = base->cost;
   return found;
 }
@@ -161,16 +161,14 @@ std::optional<BaseFinder::Found> BaseFinder::widen(std::uint32_t domain, const F
 
   Found both = found;
   // Whatever stands where in the file, the first base is the one that the subject is a version of: versions are followed along first bases.
-  Bytes joined(*found.plain);
-  append(joined, *second->opened.plain);
-  both.plain = std::make_shared<const Bytes>(std::move(joined));
+  both.plain = SharedBytes::joined(found.plain.view(), second->opened.plain.view());
   both.cost.whole_bytes += second->cost.whole_bytes;
   both.cost.difference_bytes += second->cost.difference_bytes;
   both.cost.records += second->cost.records;
-  const std::uint64_t limit = chain_limit(both.cost.whole_bytes, both.plain->size());
+  const std::uint64_t limit = chain_limit(both.cost.whole_bytes, both.plain.size());
   if (both.cost.records > kLeansOnMax || both.cost.difference_bytes >= limit) return std::nullopt;
   both.base.refs.push_back(second->ref);
-  both.base.plain = *both.plain;
+  both.base.plain = both.plain.view();
   both.base.depth = std::max(found.base.depth, second->opened.depth);
   both.base.record_max_bytes = static_cast<std::uint32_t>(limit - both.cost.difference_bytes);
   both.packs.push_back(second->pack);
@@ -206,7 +204,7 @@ bool BaseFinder::relearn(std::uint32_t domain, const ChunkRef& ref, const std::o
   if (!chain) return false;
   const auto opened = chain->records.open();
   if (!opened) return false;
-  learn({domain, opened->plain->size(), similarity(*opened->plain), before, {}}, ref.fp, version_of_depth(opened->depth));
+  learn({domain, opened->plain.size(), similarity(opened->plain.view()), before, {}}, ref.fp, version_of_depth(opened->depth));
   return true;
 }
 

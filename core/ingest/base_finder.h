@@ -38,7 +38,7 @@ class BaseFinder {
 
   /// One or two bases with their plaintext.
   struct Found {
-    std::shared_ptr<const Bytes> plain;
+    SharedBytes plain;
     DifferenceBase base;             ///< points to `plain`
     std::vector<PackNumber> packs;   ///< where the bases lie
     std::uint8_t version = 0;        ///< of the chunk that leans on them

@@ -50,17 +50,17 @@ std::optional<PlainCache::Item> PlainCache::get(const ChunkRef& ref) {
 
 void PlainCache::put(const ChunkRef& ref, Item item) {
   State::Shard& shard = state_->shard(ref.id);
-  const std::uint64_t size = item.plain->size();
+  const std::uint64_t size = item.plain.size();
   const std::lock_guard lock(shard.mutex);
   if (size > state_->shard_limit_bytes * kShards / kItemPartMax) return;
   if (const auto found = shard.by_id.find(ref.id); found != shard.by_id.end()) {
-    shard.used_bytes -= found->second->item.plain->size();
+    shard.used_bytes -= found->second->item.plain.size();
     shard.order.erase(found->second);
     shard.by_id.erase(found);
   }
   // One item may be larger than its shard's part: it is then alone there.
   while (!shard.order.empty() && shard.used_bytes + size > state_->shard_limit_bytes) {
-    shard.used_bytes -= shard.order.back().item.plain->size();
+    shard.used_bytes -= shard.order.back().item.plain.size();
     shard.by_id.erase(shard.order.back().ref.id);
     shard.order.pop_back();
   }

@@ -4,7 +4,7 @@
 #include <memory>
 #include <optional>
 
-#include "core/base/bytes.h"
+#include "core/base/shared_bytes.h"
 #include "core/base/ids.h"
 
 namespace holdfast {
@@ -15,7 +15,7 @@ class PlainCache {
   explicit PlainCache(std::uint64_t limit_bytes);
   ~PlainCache();
   struct Item {
-    std::shared_ptr<const Bytes> plain;
+    SharedBytes plain;
     int depth = 0;  ///< of a difference; 0: whole
   };
   /// What was put under an equal reference (key and kind included, not only the id).

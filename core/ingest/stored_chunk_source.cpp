@@ -75,7 +75,7 @@ Result<PlainCache::Item> StoredChunkSource::State::open(const ChunkRef& ref, Byt
   });
   Result<DecodedChunk> decoded = open_chunk(ref, record, &bases);
   if (!decoded) return std::move(decoded).error().with_context("opening " + name_of(ref.id));
-  Item item{std::make_shared<const Bytes>(std::move(decoded->plain)), decoded->depth};
+  Item item{std::move(decoded->plain), decoded->depth};
   parts.plain_cache->put(ref, item);
   return item;
 }
@@ -163,7 +163,7 @@ StoredChunkSource::~StoredChunkSource() {
   for (std::jthread& thread : state_->threads) thread.join();
 }
 
-Result<std::shared_ptr<const Bytes>> StoredChunkSource::read(const ChunkRef& ref, const CallContext& context) {
+Result<SharedBytes> StoredChunkSource::read(const ChunkRef& ref, const CallContext& context) {
   State::Way way;
   HOLDFAST_ASSIGN(PlainCache::Item item, state_->read(ref, way, context));
   return std::move(item.plain);

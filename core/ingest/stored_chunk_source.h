@@ -47,7 +47,7 @@ class StoredChunkSource final : public ChunkSource {
   StoredChunkSource(const SourceOptions& options, const Parts& parts);
   ~StoredChunkSource() override;
 
-  Result<std::shared_ptr<const Bytes>> read(const ChunkRef& ref, const CallContext& context) override;
+  Result<SharedBytes> read(const ChunkRef& ref, const CallContext& context) override;
   void prefetch(std::span<const ChunkRef> refs) override;
 
   /// The verified record behind an id, without any key: for verify, heal and re-packing. Errors: as read.

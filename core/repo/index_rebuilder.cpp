@@ -20,7 +20,7 @@ class RebuildingSource final : public ChunkSource {
  public:
   RebuildingSource(ChunkSource& inner, const IndexRebuilder& rebuilder, FindMorePacks find_more)
       : inner_(inner), rebuilder_(rebuilder), find_more_(std::move(find_more)) {}
-  Result<std::shared_ptr<const Bytes>> read(const ChunkRef& ref, const CallContext& context) override {
+  Result<SharedBytes> read(const ChunkRef& ref, const CallContext& context) override {
     for (;;) {
       const auto before = rebuilder_.progress();
       auto plain = inner_.read(ref, context);

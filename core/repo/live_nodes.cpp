@@ -61,7 +61,7 @@ class KeepingSource final : public ChunkSource, private BaseResolver {
   KeepingSource(const LiveNodes::Parts& parts, KeptNodes::Live& live, const CallContext& context)
       : parts_(parts), live_(live), context_(context) {}
 
-  Result<std::shared_ptr<const Bytes>> read(const ChunkRef& ref, const CallContext&) override {
+  Result<SharedBytes> read(const ChunkRef& ref, const CallContext&) override {
     HOLDFAST_ASSIGN(Base opened, resolve(ref));
     return std::move(opened.plain);
   }
@@ -71,7 +71,7 @@ class KeepingSource final : public ChunkSource, private BaseResolver {
   Result<Base> resolve(const ChunkRef& ref) override {
     HOLDFAST_ASSIGN(const Bytes record, record_of(ref));
     HOLDFAST_ASSIGN(DecodedChunk decoded, open_chunk(ref, record, this));
-    return Base{std::make_shared<const Bytes>(std::move(decoded.plain)), decoded.depth};
+    return Base{std::move(decoded.plain), decoded.depth};
   }
 
   Result<NodePlace> find(const ChunkRef& ref) {

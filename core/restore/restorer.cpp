@@ -224,8 +224,8 @@ Status Restorer::write_part(const Part& part) {
   for (const auto& located : part.extents) {
     auto plain = source_.read(*located.extent.chunk, context_);
     if (!plain) return std::move(plain).error();
-    HOLDFAST_TRY(part.file->write(located.offset, **plain));
-    count(0, (*plain)->size(), 0);
+    HOLDFAST_TRY(part.file->write(located.offset, plain->view()));
+    count(0, plain->size(), 0);
   }
   return ok_status();
 }

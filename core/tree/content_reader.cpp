@@ -90,8 +90,8 @@ Result<std::size_t> ContentReader::read(const Inode& inode, std::uint64_t offset
     if (part.offset > covered) break;
     if (part.extent.chunk) {
       HOLDFAST_ASSIGN(const auto plain, source_.read(*part.extent.chunk, context));
-      if (plain->size() != part.extent.size_bytes) return Error(ErrorCode::kCorrupt, "a chunk of another size than its reference says");
-      copy_part(*plain, part.offset, wanted, offset);
+      if (plain.size() != part.extent.size_bytes) return Error(ErrorCode::kCorrupt, "a chunk of another size than its reference says");
+      copy_part(plain.view(), part.offset, wanted, offset);
     } else {
       const std::uint64_t begin = std::max(part.offset, offset);
       std::fill_n(wanted.begin() + static_cast<std::ptrdiff_t>(begin - offset), end - begin, std::uint8_t{0});

@@ -51,7 +51,7 @@ Result<ListNode> load_list_node(ChunkSource& source, const NodeRef& node, std::o
                                 const CallContext& context) {
   if (node.ref.kind != ChunkKind::kList) return Error(ErrorCode::kCorrupt, "a list node's reference is of another kind");
   HOLDFAST_ASSIGN(const auto plain, source.read(node.ref, context));
-  HOLDFAST_ASSIGN(ListNode decoded, decode_list_node(*plain));
+  HOLDFAST_ASSIGN(ListNode decoded, decode_list_node(plain.view()));
   if (level && decoded.level != *level) return Error(ErrorCode::kCorrupt, "a list node of another level than its parent asks for");
   if (!equal_counts(decoded.counts, node.totals)) {
     return Error(ErrorCode::kCorrupt, "a list node whose items don't add up to the totals beside its reference");

@@ -4,7 +4,7 @@
 #include <memory>
 #include <span>
 
-#include "core/base/bytes.h"
+#include "core/base/shared_bytes.h"
 #include "core/base/call_context.h"
 #include "core/base/ids.h"
 
@@ -16,7 +16,7 @@ class ChunkSource {
   virtual ~ChunkSource() = default;
   /// The plaintext behind `ref`, from memory, staging, cache or a network; always verified.
   /// Errors: kNotFound (no network has it), kCorrupt (all that have it have it wrong), kUnavailable, kDeadlineExceeded, kCancelled.
-  virtual Result<std::shared_ptr<const Bytes>> read(const ChunkRef& ref, const CallContext& context) = 0;
+  virtual Result<SharedBytes> read(const ChunkRef& ref, const CallContext& context) = 0;
   /// A hint that these will be read soon, in this order; returns at once, never fails.
   virtual void prefetch(std::span<const ChunkRef> refs) = 0;
 };

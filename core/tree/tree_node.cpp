@@ -26,15 +26,15 @@ std::string_view entry_fault(const Entry& entry, TreeForm form) {
   return inode_fault(entry.inode);
 }
 
-Result<std::shared_ptr<const TreeNode>> TreeNode::parse(std::shared_ptr<const Bytes> plain, TreeForm form) {
-  if (plain->size() > kChunkPlainMaxBytes) return Error(ErrorCode::kCorrupt, "a tree node that is too big");
+Result<std::shared_ptr<const TreeNode>> TreeNode::parse(SharedBytes plain, TreeForm form) {
+  if (plain.size() > kChunkPlainMaxBytes) return Error(ErrorCode::kCorrupt, "a tree node that is too big");
   std::shared_ptr<TreeNode> node(new TreeNode(std::move(plain), form));
   HOLDFAST_TRY(node->parse_items());
   return std::shared_ptr<const TreeNode>(std::move(node));
 }
 
 Status TreeNode::parse_items() {
-  ByteReader in(*plain_, "tree node");
+  ByteReader in(plain_.view(), "tree node");
   HOLDFAST_ASSIGN(const ByteView magic, in.raw(kMagic.size()));
   if (as_text(magic) != kMagic) return in.corrupt("does not begin with HT");
   HOLDFAST_ASSIGN(const std::uint8_t version, in.u8());
@@ -67,13 +67,13 @@ Status TreeNode::parse_item(ByteReader& in) {
     added = add_counts(counts_, child.totals);
   }
   if (!added) return in.corrupt("totals that exceed 64 bits");
-  items_.push_back({static_cast<std::uint32_t>(name_begin - plain_->data()), static_cast<std::uint32_t>(item_name.size())});
+  items_.push_back({static_cast<std::uint32_t>(name_begin - plain_.view().data()), static_cast<std::uint32_t>(item_name.size())});
   return ok_status();
 }
 
 std::string_view TreeNode::name(std::size_t index) const noexcept {
   const Span& span = items_[index];
-  return as_text(ByteView(*plain_).subspan(span.name_offset, span.name_size));
+  return as_text(plain_.view().subspan(span.name_offset, span.name_size));
 }
 
 std::size_t TreeNode::lower_bound(std::string_view wanted) const noexcept {
@@ -92,7 +92,7 @@ std::size_t TreeNode::lower_bound(std::string_view wanted) const noexcept {
 
 ByteView TreeNode::body(std::size_t index) const noexcept {
   const Span& span = items_[index];
-  return ByteView(*plain_).subspan(std::size_t{span.name_offset} + span.name_size);
+  return plain_.view().subspan(std::size_t{span.name_offset} + span.name_size);
 }
 
 Result<Entry> TreeNode::entry(std::size_t index) const {
@@ -155,7 +155,7 @@ Result<std::shared_ptr<const TreeNode>> NodeLoader::load(const NodeRef& node, co
   std::shared_ptr<const TreeNode> loaded = cache_.find(node.ref.id, form_);
   if (!loaded) {
     if (node.ref.kind != ChunkKind::kTree) return Error(ErrorCode::kCorrupt, "a tree node's reference is of another kind");
-    HOLDFAST_ASSIGN(std::shared_ptr<const Bytes> plain, source_.read(node.ref, context));
+    HOLDFAST_ASSIGN(SharedBytes plain, source_.read(node.ref, context));
     HOLDFAST_ASSIGN(loaded, TreeNode::parse(std::move(plain), form_));
     cache_.insert(node.ref.id, loaded);
   }

@@ -22,12 +22,12 @@ class TreeNode {
  public:
   /// Checks all of a node (FORMAT.md §4): layout, order of names, names and inodes that may stand in a tree of this form.
   /// Errors: kCorrupt; kUnsupported for a newer version.
-  static Result<std::shared_ptr<const TreeNode>> parse(std::shared_ptr<const Bytes> plain, TreeForm form);
+  static Result<std::shared_ptr<const TreeNode>> parse(SharedBytes plain, TreeForm form);
 
   [[nodiscard]] TreeForm form() const noexcept { return form_; }
   [[nodiscard]] std::uint8_t level() const noexcept { return level_; }
   [[nodiscard]] std::size_t size() const noexcept { return items_.size(); }
-  [[nodiscard]] const Bytes& plain() const noexcept { return *plain_; }
+  [[nodiscard]] ByteView plain() const noexcept { return plain_.view(); }
   /// Counts of what is below and of the node itself; the hashes are not computed.
   [[nodiscard]] const Totals& counts() const noexcept { return counts_; }
   [[nodiscard]] std::string_view name(std::size_t index) const noexcept;
@@ -45,12 +45,12 @@ class TreeNode {
     std::uint32_t name_offset;
     std::uint32_t name_size;
   };
-  TreeNode(std::shared_ptr<const Bytes> plain, TreeForm form) : plain_(std::move(plain)), form_(form) {}
+  TreeNode(SharedBytes plain, TreeForm form) : plain_(std::move(plain)), form_(form) {}
   Status parse_items();
   Status parse_item(ByteReader& in);
   [[nodiscard]] ByteView body(std::size_t index) const noexcept;
 
-  std::shared_ptr<const Bytes> plain_;
+  SharedBytes plain_;
   TreeForm form_;
   std::uint8_t level_ = 0;
   std::vector<Span> items_;

@@ -75,7 +75,7 @@ class FakePipeline final : public ChunkPipeline {
 class StallingSource final : public ChunkSource {
  public:
   explicit StallingSource(MemoryChunks& chunks) : chunks_(chunks) {}
-  Result<std::shared_ptr<const Bytes>> read(const ChunkRef& ref, const CallContext& context) override {
+  Result<SharedBytes> read(const ChunkRef& ref, const CallContext& context) override {
     if (ref.kind == ChunkKind::kData) {
       std::unique_lock lock(mutex_);
       ++stalled_now;

@@ -52,7 +52,7 @@ class Differences : public ::testing::Test {
   void expect_readable(const ChunkRef& ref, const Bytes& plain) {
     const auto back = rig.source->read(ref, {});
     ASSERT_TRUE(back) << back.error().message();
-    EXPECT_EQ(**back, plain);
+    EXPECT_EQ(*back, plain);
   }
   Bytes record_of(const ChunkRef& ref) { return rig.source->read_record(ref.id, {}).value(); }
   std::vector<ChunkRef> bases_of(const ChunkRef& ref) { return leans_on(ref, record_of(ref)).value(); }

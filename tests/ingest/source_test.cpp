@@ -36,13 +36,13 @@ TEST(StoredChunkSource, ChunkOnNetworksOnly_IsFetchedOnceAndThenCached) {
   ASSERT_TRUE(rig.open());
   const auto chunks = store_chunks(rig, 3);
   rig.move_to_networks({"a"});
-  EXPECT_EQ(**rig.source->read(chunks[1].ref, {}), chunks[1].plain);
+  EXPECT_EQ(*rig.source->read(chunks[1].ref, {}), chunks[1].plain);
   EXPECT_EQ(rig.source->counters().network_reads, 1U);
   ASSERT_TRUE(rig.open());  // memory is empty, the cache is not
-  EXPECT_EQ(**rig.source->read(chunks[1].ref, {}), chunks[1].plain);
+  EXPECT_EQ(*rig.source->read(chunks[1].ref, {}), chunks[1].plain);
   EXPECT_EQ(rig.source->counters().network_reads, 0U);
   EXPECT_EQ(rig.source->counters().cache_hits, 1U);
-  EXPECT_EQ(**rig.source->read(chunks[1].ref, {}), chunks[1].plain);
+  EXPECT_EQ(*rig.source->read(chunks[1].ref, {}), chunks[1].plain);
   EXPECT_EQ(rig.source->counters().plain_hits, 1U);
 }
 
@@ -55,7 +55,7 @@ TEST(StoredChunkSource, LyingNetwork_IsPassedOverForAnHonestOne) {
   for (const Chunk& chunk : chunks) {
     const auto back = rig.source->read(chunk.ref, {});
     ASSERT_TRUE(back) << back.error().message();
-    EXPECT_EQ(**back, chunk.plain);
+    EXPECT_EQ(*back, chunk.plain);
   }
 }
 
@@ -84,7 +84,7 @@ TEST(StoredChunkSource, DamagedStaging_FallsBackToANetwork) {
   testing::write_file(pack.path, content);
   EXPECT_EQ(rig.source->read(chunks[0].ref, {}).error().code(), ErrorCode::kNotFound);
   rig.copies_[pack.id].push_back({"a", *ref});
-  EXPECT_EQ(**rig.source->read(chunks[0].ref, {}), chunks[0].plain);
+  EXPECT_EQ(*rig.source->read(chunks[0].ref, {}), chunks[0].plain);
   EXPECT_EQ(rig.source->counters().staging_faults, 2U);
   EXPECT_TRUE(verify_record(chunks[0].ref.id, *rig.source->read_record(chunks[0].ref.id, {})));
 }
@@ -113,7 +113,7 @@ TEST(StoredChunkSource, ManyReadersOfOneChunk_CostOneRequest) {
     readers.emplace_back([&] {
       const auto back = rig.source->read(chunks[0].ref, {});
       ASSERT_TRUE(back) << back.error().message();
-      EXPECT_EQ(**back, chunks[0].plain);
+      EXPECT_EQ(*back, chunks[0].plain);
     });
   }
   rig.clock.wait_for_sleepers(1);
@@ -140,7 +140,7 @@ TEST(StoredChunkSource, ReaderThatIsCalledOff_LeavesTheOthersTheirAnswer) {
   std::jthread second([&] {
     const auto back = rig.source->read(chunks[0].ref, {});
     ASSERT_TRUE(back) << back.error().message();
-    EXPECT_EQ(**back, chunks[0].plain);
+    EXPECT_EQ(*back, chunks[0].plain);
   });
   stop.request_stop();
   first.join();
@@ -156,7 +156,7 @@ TEST(StoredChunkSource, Prefetch_FetchesNeighboursInOneRequest) {
   for (const Chunk& chunk : chunks) refs.push_back(chunk.ref);
   rig.source->prefetch(refs);
   while (rig.source->counters().network_bytes < 20U * 10'000U) std::this_thread::yield();
-  for (const Chunk& chunk : chunks) EXPECT_EQ(**rig.source->read(chunk.ref, {}), chunk.plain);
+  for (const Chunk& chunk : chunks) EXPECT_EQ(*rig.source->read(chunk.ref, {}), chunk.plain);
   EXPECT_EQ(rig.faulty["a"]->calls(StoreVerb::kRead), 1);
 }
 
@@ -170,7 +170,7 @@ TEST(StoredChunkSource, PrefetchThatFails_IsNoAnswer) {
   for (const Chunk& chunk : chunks) refs.push_back(chunk.ref);
   rig.source->prefetch(refs);
   while (rig.faulty["a"]->calls(StoreVerb::kRead) == 0) std::this_thread::yield();
-  for (const Chunk& chunk : chunks) EXPECT_EQ(**rig.source->read(chunk.ref, {}), chunk.plain);
+  for (const Chunk& chunk : chunks) EXPECT_EQ(*rig.source->read(chunk.ref, {}), chunk.plain);
 }
 
 TEST(StoredChunkSource, ChainOfDifferences_IsFollowedToTheWholeChunk) {
@@ -201,7 +201,7 @@ TEST(StoredChunkSource, ChainOfDifferences_IsFollowedToTheWholeChunk) {
     plain[static_cast<std::size_t>(depth) * 100] ^= 0xff;
   }
   rig.move_to_networks({"a"});
-  EXPECT_EQ(**rig.source->read(chain.back().ref, {}), chain.back().plain);
+  EXPECT_EQ(*rig.source->read(chain.back().ref, {}), chain.back().plain);
   EXPECT_EQ(rig.source->counters().network_reads, 6U);
 }
 

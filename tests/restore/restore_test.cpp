@@ -15,7 +15,7 @@ using testing::two_sites;
 class Lacking final : public ChunkSource {
  public:
   Lacking(ChunkSource& inner, const ChunkId& lost) : inner_(inner), lost_(lost) {}
-  Result<std::shared_ptr<const Bytes>> read(const ChunkRef& ref, const CallContext& context) override {
+  Result<SharedBytes> read(const ChunkRef& ref, const CallContext& context) override {
     if (ref.id == lost_) return Error(ErrorCode::kNotFound, "no network has the chunk");
     return inner_.read(ref, context);
   }

@@ -13,7 +13,7 @@ namespace holdfast::testing {
 /// chunks have equal references. Counts what is asked of it, and can lose or spoil chunks. Safe from any thread.
 class MemoryChunks final : public ChunkSource, public ChunkSink {
  public:
-  Result<std::shared_ptr<const Bytes>> read(const ChunkRef& ref, const CallContext&) override {
+  Result<SharedBytes> read(const ChunkRef& ref, const CallContext&) override {
     const std::lock_guard lock(mutex_);
     ++reads_;
     const auto found = chunks_.find(ref.id);

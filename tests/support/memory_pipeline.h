@@ -41,7 +41,7 @@ class MemoryPipeline final : public ChunkPipeline, public ChunkSource {
   }
   Status commit() override { return journal_.commit(); }
   Pressure& pressure() noexcept override { return pressure_; }
-  Result<std::shared_ptr<const Bytes>> read(const ChunkRef& ref, const CallContext& context) override { return chunks_.read(ref, context); }
+  Result<SharedBytes> read(const ChunkRef& ref, const CallContext& context) override { return chunks_.read(ref, context); }
   void prefetch(std::span<const ChunkRef> refs) override { chunks_.prefetch(refs); }
 
   /// Forgets, as a crash would, every chunk that no commit made durable, and calls `copy_journal` before any other commit: a tree that folds by

@@ -111,6 +111,8 @@ void LiveBranch::get_xattr(Request request, NodeId id, const std::string& name, 
       }
     } else if (name == "user.holdfast.database") {
       value = at.database.name;
+    } else if (name == "user.holdfast.notice") {
+      if (std::string notice = mount_.repository.notice(at.database.name); !notice.empty()) value = std::move(notice);
     } else if (name == "user.holdfast.state") {
       value = std::string("live");
     } else if (!name.starts_with(kHoldfastPrefix)) {

@@ -24,6 +24,7 @@ Result<int> run_status(Session& session) {
             (recovery->problem.empty() ? "" : "; " + recovery->problem) + "\n";
   }
   for (const std::string& problem : report.catalog_problems) text += "catalog: " + problem + "\n";
+  for (const std::string& notice : report.notices) text += "notice: " + notice + "\n";
   text += "staging: " + size_text(report.bytes_staged) + " of " + size_text(report.staging_limit_bytes) + "\n";
   for (const std::string& mount : session.mounts) text += "mounted on " + mount + "\n";
   for (const auto& network : report.networks) {

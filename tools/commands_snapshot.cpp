@@ -95,7 +95,7 @@ Result<int> run_backup(Session& session) {
   ProgressLine line(session.io, "backup");
   TreeBuilder builder(options,
                       {session.repository.source(), session.repository.pipeline(), system_clock(), session.repository.gear()},
-                      stream_name.empty() ? previous_tree(session, database) : std::nullopt, session.repository.completeness_judge(),
+                      stream_name.empty() ? previous_tree(session, database) : std::nullopt, session.repository.completeness_judge(database),
                       [&line](const BackupProgress& done) { line.update(done.bytes, 0, done.files); });
   if (!stream_name.empty()) {
     std::function<Result<bool>()> whole;

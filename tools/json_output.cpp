@@ -77,6 +77,7 @@ nlohmann::json status_json(const Config& config, const std::vector<std::string>&
   }
   return {{"recovery", recovery},
           {"catalog_problems", report.catalog_problems},
+          {"notices", report.notices},
           {"repository",
            {{"id", report.repository.hex()},
             {"snapshots", report.snapshots},

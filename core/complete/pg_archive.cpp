@@ -57,9 +57,11 @@ Status read_header(DumpReader& in, PgArchive& archive) {
   }
   archive.format = static_cast<PgFormat>(format);
   if (archive.version >= kWithAlgorithm) {
-    HOLDFAST_TRY(in.skip(1));
+    HOLDFAST_ASSIGN(const std::uint8_t algorithm, in.u8());
+    archive.is_compressed = algorithm != 0;
   } else {
-    HOLDFAST_TRY(read_pg_int(in, archive.int_size));
+    HOLDFAST_ASSIGN(const std::int64_t level, read_pg_int(in, archive.int_size));
+    archive.is_compressed = level != 0;  // -1: zlib's default
   }
   for (int i = 0; i < 7; ++i) HOLDFAST_TRY(read_pg_int(in, archive.int_size));  // the date
   for (int i = 0; i < 3; ++i) HOLDFAST_TRY(skip_text(in, archive.int_size));    // database, two versions
@@ -141,9 +143,14 @@ Result<std::int64_t> read_pg_int(DumpReader& in, std::uint8_t int_size) {
   return negative == 1 ? -value : value;
 }
 
-Result<PgArchive> read_pg_archive(DumpReader& in) {
+Result<PgArchive> read_pg_header(DumpReader& in) {
   PgArchive archive;
   HOLDFAST_TRY(read_header(in, archive));
+  return archive;
+}
+
+Result<PgArchive> read_pg_archive(DumpReader& in) {
+  HOLDFAST_ASSIGN(PgArchive archive, read_pg_header(in));
   if (archive.format != PgFormat::kCustom && !names_files(archive.format)) {
     return Error(ErrorCode::kUnsupported, "a pg_dump archive of another format than custom or directory");
   }

@@ -27,12 +27,16 @@ struct PgArchive {
   std::uint8_t int_size = 0;
   std::uint8_t offset_size = 0;
   PgFormat format = PgFormat::kCustom;
+  bool is_compressed = false;               ///< the rows, if the header tells the truth
   std::vector<PgDataEntry> data;            ///< in the order of the table of contents
   std::set<std::string> large_object_oids;  ///< that the table of contents promises, in decimal
 };
 
 /// The archive's own numbers and texts.
 Result<std::int64_t> read_pg_int(DumpReader& in, std::uint8_t int_size);
+
+/// Reads the header alone. Errors: as read_pg_archive.
+Result<PgArchive> read_pg_header(DumpReader& in);
 
 /// Reads header and table of contents and leaves `in` at the end of it. Errors: kIncomplete (cut off or damaged), kUnsupported (a newer
 /// or much older version), those of reading.

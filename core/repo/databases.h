@@ -8,6 +8,7 @@
 #include <shared_mutex>
 
 #include "core/place/placer.h"
+#include "core/repo/compression_notices.h"
 #include "core/repo/repository.h"
 
 namespace holdfast {
@@ -23,6 +24,7 @@ struct Database {
   std::mutex sealing;              ///< one seal at a time; held over the whole seal
   mutable std::mutex mutex;
   DatabasePolicy policy;
+  CompressionNotices::Amount judged;      ///< files, since the last seal
   std::set<std::string> changed_folders;  ///< whose files were judged since the last seal, and those whose dump was not proved whole then
   struct LiveJudgement {
     std::uint64_t content_serial = 0;

@@ -179,6 +179,7 @@ struct StatusReport {
   };
   std::optional<Recovery> recovery;           ///< one that is under way
   std::vector<std::string> catalog_problems;  ///< parts of logs that no network has given
+  std::vector<std::string> notices;           ///< as Repository::notice gives them
   ChunkCache::Stats cache;
 };
 
@@ -300,7 +301,9 @@ class Repository {
   /// Parameters for building a tree of this database.
   virtual Result<LiveTreeOptions> tree_options(const std::string& database) const = 0;
   /// Judges finished files by core/complete, reading them through source(): what seal() uses, and backups of paths and streams too.
-  virtual CompletenessJudge completeness_judge() = 0;
+  virtual CompletenessJudge completeness_judge(const std::string& database) = 0;
+  /// What the database's owner should know about its dumps, for people: that they are compressed inside. Empty for nothing.
+  virtual std::string notice(const std::string& database) const = 0;
   struct Judgement {
     Completeness completeness = Completeness::kUnchecked;
     std::string reason;  ///< for people: why it is not complete

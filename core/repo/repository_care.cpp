@@ -107,6 +107,9 @@ StatusReport RepositoryImpl::status() {
     report.recovery = {recovering.network, recovering.parts_read, recovering.parts_total, recovering.problem};
   }
   report.catalog_problems = heads_->gaps();
+  for (const auto& database : all_databases()) {
+    if (std::string text = notices_->text(database->id); !text.empty()) report.notices.push_back(std::move(text));
+  }
   if (const std::string problem = nodes_problem(); !problem.empty()) {
     report.pending.push_back({"metadata of live trees", "", 0, "not all on this machine: " + problem, true});
   }

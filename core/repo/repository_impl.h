@@ -57,7 +57,8 @@ class RepositoryImpl final : public Repository {
   ChunkPipeline& pipeline() noexcept override { return *pipeline_; }
   const GearTable& gear() const noexcept override { return gear_; }
   Result<LiveTreeOptions> tree_options(const std::string& database) const override;
-  CompletenessJudge completeness_judge() override;
+  CompletenessJudge completeness_judge(const std::string& database) override;
+  std::string notice(const std::string& database) const override;
   Result<Judgement> judge_live(const std::string& database, std::uint64_t ino, bool with_reason,
                                const CallContext& context) override;
   StatusReport status() override;
@@ -113,6 +114,8 @@ class RepositoryImpl final : public Repository {
   void find_unsealed();
   void wait_for_releases(const Database& database, const CallContext& context);
   CompletenessJudge judge_of(Database& database);
+  Completeness judge_file(Database* database, const std::string& path, const Inode& inode);
+  void tell_of_compression(Database& database);
   Result<LiveTree::FileVersion> closed_version(LiveTree& tree, std::uint64_t ino, const CallContext& context);
   Result<Judgement> judge_now(Database& database, const Inode& inode, const CallContext& context);
   std::set<std::string> folders_to_judge(Database& database, const SealedTree& tree, const CallContext& context);
@@ -178,6 +181,7 @@ class RepositoryImpl final : public Repository {
   LocalStores stores_;
   std::unique_ptr<RepositoryCatalog> catalog_;
   std::unique_ptr<DomainRules> rules_;
+  std::unique_ptr<CompressionNotices> notices_;
   std::unique_ptr<Stage> stage_;
   std::unique_ptr<Journal> journal_;
   std::shared_ptr<PlainCache> plain_cache_;

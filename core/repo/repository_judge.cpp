@@ -80,27 +80,51 @@ constexpr std::size_t kIncompletePathsMax = 100;
 }  // namespace
 
 /// Sees one file and not its folder: dumps of several files are checked by judge_folders when they are sealed.
-CompletenessJudge RepositoryImpl::completeness_judge() {
-  return [this](const std::string& path, const Inode& inode) {
-    if (!inode.is_regular()) return Completeness::kNotApplicable;
-    StoredBytes bytes(*rebuilding_source_, inode);
-    const std::string name = split_path(path).second;
-    const auto verdict = check_completeness({name, bytes, nullptr});
-    if (!verdict) return Completeness::kUnchecked;
-    // The folder is judged as a whole when it is sealed; alone, its table of contents says nothing.
-    return verdict->depends_on_siblings ? Completeness::kNotApplicable : verdict->completeness;
-  };
+Completeness RepositoryImpl::judge_file(Database* database, const std::string& path, const Inode& inode) {
+  if (!inode.is_regular()) return Completeness::kNotApplicable;
+  StoredBytes bytes(*rebuilding_source_, inode);
+  const std::string name = split_path(path).second;
+  const DumpInput input{name, bytes, nullptr};
+  if (database != nullptr) {
+    const auto compression = find_inner_compression(input);
+    const std::lock_guard lock(database->mutex);
+    if (compression) database->judged.add(inode.size_bytes, *compression);
+  }
+  const auto verdict = check_completeness(input);
+  if (!verdict) return Completeness::kUnchecked;
+  // The folder is judged as a whole when it is sealed; alone, its table of contents says nothing.
+  return verdict->depends_on_siblings ? Completeness::kNotApplicable : verdict->completeness;
+}
+
+CompletenessJudge RepositoryImpl::completeness_judge(const std::string& database) {
+  const auto found = find(database);
+  return [this, database = found ? *found : nullptr](const std::string& path, const Inode& inode) { return judge_file(database.get(), path, inode); };
 }
 
 /// Notes besides in which folders files changed.
 CompletenessJudge RepositoryImpl::judge_of(Database& database) {
-  return [&database, judge = completeness_judge()](const std::string& path, const Inode& inode) {
+  return [this, &database](const std::string& path, const Inode& inode) {
     if (inode.is_regular()) {
       const std::lock_guard lock(database.mutex);
       database.changed_folders.insert(split_path(path).first);
     }
-    return judge(path, inode);
+    return judge_file(&database, path, inode);
   };
+}
+
+/// Once for each database.
+void RepositoryImpl::tell_of_compression(Database& database) {
+  CompressionNotices::Amount judged;
+  {
+    const std::lock_guard lock(database.mutex);
+    std::swap(judged, database.judged);
+  }
+  if (const auto notice = notices_->note(database.id, database.name, judged)) log_warning(*notice);
+}
+
+std::string RepositoryImpl::notice(const std::string& database) const {
+  const auto found = find(database);
+  return found ? notices_->text((*found)->id) : "";
 }
 
 /// The folders of `tree` whose dumps have to be looked at: all that differ from the newest snapshot, however that came about, and those that were incomplete

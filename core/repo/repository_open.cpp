@@ -54,6 +54,7 @@ Status RepositoryImpl::start(std::unique_ptr<StateLock> lock, Keyring ring, Repo
   HOLDFAST_TRY(open_stores());
   HOLDFAST_ASSIGN(catalog_, RepositoryCatalog::open({paths_, secrets_, *stores_.view, *options_.random, *options_.clock}, std::move(identity)));
   HOLDFAST_ASSIGN(rules_, DomainRules::open(paths_.domains(), *options_.networks));
+  notices_ = CompressionNotices::open(paths_.notices());
   HOLDFAST_TRY(open_stage());
   HOLDFAST_TRY(open_databases());
   HOLDFAST_TRY(begin_recovery());

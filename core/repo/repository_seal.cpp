@@ -170,6 +170,7 @@ Result<SealResult> RepositoryImpl::publish_sealed(Database& database, const Seal
   if (stores_.features) stores_.features->keep();
   const auto noted = catalog_->view().set_fields(record.id, fields, last_pack);
   if (!noted) log_warning("noting a snapshot in the view: " + noted.error().message());
+  tell_of_compression(database);
   ++seals_;
   close_packs_soon_ = true;
   background_wake_.notify_all();

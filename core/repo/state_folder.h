@@ -23,6 +23,7 @@ struct StatePaths {
   [[nodiscard]] std::string published() const { return root + "/published"; }
   [[nodiscard]] std::string pack_table() const { return root + "/packs.hft"; }
   [[nodiscard]] std::string domains() const { return root + "/domains"; }
+  [[nodiscard]] std::string notices() const { return root + "/notices"; }
   /// There while init is at work: what is in the folder then is no repository yet.
   [[nodiscard]] std::string unfinished() const { return root + "/unfinished"; }
   /// There while the index lacks packs that the pack table has.

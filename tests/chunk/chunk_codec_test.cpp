@@ -55,7 +55,7 @@ class MapResolver final : public BaseResolver {
     const auto found = records.find(base.id);
     if (found == records.end()) return Error(ErrorCode::kNotFound, "no such base");
     HOLDFAST_ASSIGN(DecodedChunk chunk, open_chunk(base, found->second, this));
-    return Base{std::make_shared<const Bytes>(std::move(chunk.plain)), chunk.depth};
+    return Base{std::move(chunk.plain), chunk.depth};
   }
 };
 

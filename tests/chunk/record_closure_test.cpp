@@ -55,7 +55,7 @@ TEST_F(Closures, WholeChunk_IsAloneInIts) {
   const auto closure = gather(chunk.ref);
   ASSERT_TRUE(closure);
   EXPECT_EQ(closure->size(), 1U);
-  EXPECT_EQ(*closure->open()->plain, chunk.plain);
+  EXPECT_EQ(closure->open()->plain, chunk.plain);
   EXPECT_EQ(closure->open()->depth, 0);
   EXPECT_FALSE(closure->first_base(0));
 }
@@ -69,7 +69,7 @@ TEST_F(Closures, SharedBase_IsGatheredAndCountedOnce) {
   EXPECT_EQ(closure->size(), 5U);
   const auto opened = closure->open();
   ASSERT_TRUE(opened) << opened.error().message();
-  EXPECT_EQ(*opened->plain, top.plain);
+  EXPECT_EQ(opened->plain, top.plain);
   EXPECT_EQ(opened->depth, 2);
   const std::size_t root = 0;
   const auto cost = closure->cost({&root, 1});
@@ -78,7 +78,7 @@ TEST_F(Closures, SharedBase_IsGatheredAndCountedOnce) {
   EXPECT_EQ(cost.difference_bytes, top.record.size() + left.record.size() + right.record.size());
   ASSERT_TRUE(closure->first_base(0));
   EXPECT_EQ(closure->ref(*closure->first_base(0)).id, left.ref.id);
-  EXPECT_EQ(*closure->open(*closure->first_base(0))->plain, left.plain);
+  EXPECT_EQ(closure->open(*closure->first_base(0))->plain, left.plain);
 }
 
 TEST_F(Closures, ThatLeansOnTooMany_IsRefused) {
@@ -89,7 +89,7 @@ TEST_F(Closures, ThatLeansOnTooMany_IsRefused) {
   const auto closure = gather(top.ref);
   ASSERT_TRUE(closure) << closure.error().message();
   EXPECT_EQ(closure->size(), 2U * kDifferenceDepthMax + 1);
-  EXPECT_EQ(*closure->open()->plain, top.plain);
+  EXPECT_EQ(closure->open()->plain, top.plain);
 
   // A tree whose branches share nothing: 2 + 4 + 8 + 16 + 32 + 64 others.
   std::vector<Made> leaves;

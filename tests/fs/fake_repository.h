@@ -211,7 +211,8 @@ class FakeRepository final : public Repository {
   Recovery recovery() const override { return {}; }
   Status wait_recovered(const std::function<void(const Recovery&)>&, const CallContext&) override { return ok_status(); }
   Status catalog_is_whole() const override { return ok_status(); }
-  CompletenessJudge completeness_judge() override { return {}; }
+  CompletenessJudge completeness_judge(const std::string&) override { return {}; }
+  std::string notice(const std::string& database) const override { return database == "loud" ? "loud: compressed inside" : ""; }
   Result<Judgement> judge_live(const std::string&, std::uint64_t, bool, const CallContext&) override {
     return Judgement{Completeness::kIncomplete, "it ends early"};
   }

@@ -86,7 +86,7 @@ class RowResolver final : public BaseResolver {
     for (const auto& row : rows_) {
       if (ref_from(row.at("ref")).id != base.id) continue;
       HOLDFAST_ASSIGN(DecodedChunk chunk, open_chunk(base, *from_hex(row.at("record").get<std::string>()), this));
-      return Base{std::make_shared<const Bytes>(std::move(chunk.plain)), chunk.depth};
+      return Base{std::move(chunk.plain), chunk.depth};
     }
     return Error(ErrorCode::kNotFound, "no such base");
   }
@@ -101,7 +101,7 @@ TEST(Golden, Records) {
     const auto chunk = open_chunk(ref_from(v.text("ref")), v.data, &bases);
     EXPECT_EQ(judge(v, chunk ? ok_status() : Status(chunk.error())), "") << v.name();
     if (!chunk || !v.refused().empty()) continue;
-    EXPECT_EQ(sha256(chunk->plain).hex(), v.text("expect")) << v.name();
+    EXPECT_EQ(sha256(chunk->plain.view()).hex(), v.text("expect")) << v.name();
     EXPECT_EQ(chunk->depth, v.row.at("depth").get<int>()) << v.name();
   }
 }
@@ -132,7 +132,7 @@ TEST(Golden, StoredRecord_IsWrittenByteForByte) {
     // The plaintext repeats itself, so only a level that finds nothing leaves it stored.
     EncodeOptions options;
     options.zstd_level = -100'000;
-    const auto made = ChunkEncoder(source).encode(ref.kind, chunk.plain, ref.fp, options);
+    const auto made = ChunkEncoder(source).encode(ref.kind, chunk.plain.view(), ref.fp, options);
     ASSERT_TRUE(made);
     if (made->codec == ChunkCodec::kStored) {
       EXPECT_EQ(to_hex(made->record), to_hex(v.data));

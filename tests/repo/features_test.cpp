@@ -34,7 +34,7 @@ std::uint64_t differences(Repository& repository) {
 
 TEST(FeatureTable, LostOne_IsFilledFromWhatIsAtHand) {
   World world;
-  const Bytes first = text(2'000'000);
+  const Bytes first = text(4'000'000);
   write_file(world.machine->repository(), "orders", "text.sql", first);
   seal(world.machine->repository(), "orders");
   ASSERT_TRUE(world.machine->repository().settle(true, testing::patient()).has_value());
@@ -42,15 +42,15 @@ TEST(FeatureTable, LostOne_IsFilledFromWhatIsAtHand) {
   world.machine->features()->clear();
   Repository& repository = world.machine->open();
   const auto limit = testing::patient();
-  while (world.machine->features()->stats().entries < 100) {
+  while (world.machine->features()->stats().entries < 150) {
     ASSERT_TRUE(check_context(limit, system_clock(), "waiting for features").has_value());
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   const Bytes second = next_day(first);
   write_file(repository, "orders", "text.sql", second);
   const auto sealed = seal(repository, "orders");
-  EXPECT_GT(differences(repository), 15U);
-  EXPECT_LT(sealed.bytes_stored_new, 200'000U) << "a second copy would take a megabyte";
+  EXPECT_GT(differences(repository), 20U);
+  EXPECT_LT(sealed.bytes_stored_new, 400'000U) << "a second copy would take two megabytes";
   EXPECT_EQ(read_file(repository, sealed.snapshot.id, "text.sql").value(), second);
 }
 

@@ -106,7 +106,7 @@ TEST_F(FolderDump, BackupOfPaths_IsJudgedToo) {
   std::fclose(out);
   Repository& repository = machine_.repository();
   TreeBuilder builder(*repository.tree_options("orders"), {repository.source(), repository.pipeline(), system_clock(), repository.gear()}, std::nullopt,
-                      repository.completeness_judge(), {});
+                      repository.completeness_judge("orders"), {});
   ASSERT_TRUE(builder.add_path(path, kContext).has_value());
   const auto tree = builder.finish(kContext);
   ASSERT_TRUE(tree.has_value());

@@ -29,7 +29,7 @@ class MemoryChunks final : public ChunkSource, public ChunkSink {
     const std::lock_guard lock(mutex_);
     ++puts_;
     if (fail_puts_) return Error(ErrorCode::kNoSpace, "the chunks in memory were told to be full");
-    Stored stored{std::make_shared<const Bytes>(plain.begin(), plain.end()), domain, kind, {children.begin(), children.end()}};
+    Stored stored{SharedBytes::copy_of(plain), domain, kind, {children.begin(), children.end()}};
     if (chunks_.emplace(ref.id, std::move(stored)).second) ++new_puts_;
     return ref;
   }
@@ -47,7 +47,7 @@ class MemoryChunks final : public ChunkSource, public ChunkSink {
   }
 
   struct Stored {
-    std::shared_ptr<const Bytes> plain;
+    SharedBytes plain;
     std::uint32_t domain = 0;
     ChunkKind kind = ChunkKind::kData;
     std::vector<ChunkId> children;

@@ -31,6 +31,7 @@ TEST(StatusJson, HasEverythingThatTheReportSays) {
   report.pending.push_back({"pack 12ab34cd", "far", 113, "refused", true});
   report.recovery = {"far", 120, 121, "out of time"};
   report.catalog_problems = {"entries 1 to 2 are missing"};
+  report.notices = {"orders: compressed inside"};
   report.cache = {114, 115, 116, 117, 118, 119};
   Config config;
   NetworkConfig configured;
@@ -44,6 +45,7 @@ TEST(StatusJson, HasEverythingThatTheReportSays) {
     "mounts": ["/mnt/backup"],
     "recovery": {"network": "far", "parts_read": 120, "parts_total": 121, "problem": "out of time"},
     "catalog_problems": ["entries 1 to 2 are missing"],
+    "notices": ["orders: compressed inside"],
     "networks": [{"name": "far", "type": "ipfs", "site": "dc1", "state": "ok", "bytes_stored": 108, "quota": 1024, "capacity_bytes": 109, "used_bytes": 110,
                   "latency_ms": 111.5, "faults": 112, "last_error": "it was slow"}],
     "pending": [{"what": "pack 12ab34cd", "network": "far", "bytes": 113, "reason": "refused", "failed": true}],

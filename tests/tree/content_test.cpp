@@ -175,7 +175,8 @@ TEST(Content, DamagedListNodes_AreErrors) {
   const Inode inode = file_of(content, sample.bytes.size());
   const ContentReader reader(chunks);
   Bytes out(sample.bytes.size());
-  const Bytes good = *chunks.all()[root.id].plain;
+  const auto stored = chunks.all()[root.id];
+  const Bytes good(stored.plain.view().begin(), stored.plain.view().end());
   for (std::size_t at = 0; at < 8; ++at) {
     Bytes bad = good;
     bad[at] ^= 0x40U;

@@ -150,7 +150,7 @@ TEST(TreeEditor, BigEntries_StayInNodesBelowOneMebibyte) {
     model[number_name(i)] = inode;
   }
   const TreeRoot root = built(chunks, model);
-  for (const auto& [id, stored] : chunks.all()) EXPECT_LT(stored.plain->size(), 1U << 20U);
+  for (const auto& [id, stored] : chunks.all()) EXPECT_LT(stored.plain.size(), 1U << 20U);
   EXPECT_EQ(listed(chunks, root, 3), model);
   Inode huge = file_inode(random);
   for (int x = 0; x < 9; ++x) huge.xattrs["user.huge" + std::to_string(x)] = std::string(65'536, 'v');

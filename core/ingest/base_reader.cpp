@@ -36,6 +36,7 @@ std::optional<BaseReader::Chain> BaseReader::chain(const ChunkRef& ref) const {
 }
 
 std::optional<Bytes> BaseReader::record_at(const ChunkId& id, const ChunkLocation& at) const {
+  if (auto ahead = windows_.find(at)) return ahead;
   Result<std::optional<Bytes>> staged = parts_.stage.read(at);
   if (staged && *staged) return *std::move(staged);
   if (auto cached = parts_.cache.get(id)) return cached;
@@ -48,8 +49,10 @@ std::optional<Bytes> BaseReader::from_network(const ChunkLocation& at) const {
   for (const NetworkCopy& copy : parts_.placement.copies(row->id)) {
     const auto store = parts_.networks.find(copy.network);
     if (store == nullptr || !store->traits().is_at_hand) continue;
-    Bytes record(at.record_size_bytes);
-    if (store->read(copy.ref, at.offset, record, with_timeout({}, parts_.clock, kReadTimeout))) return record;
+    Result<Bytes> record = windows_.read(at, row->size_bytes, [&](std::uint64_t offset, MutableByteView out) {
+      return store->read(copy.ref, offset, out, with_timeout({}, parts_.clock, kReadTimeout));
+    });
+    if (record) return *std::move(record);
   }
   return std::nullopt;
 }

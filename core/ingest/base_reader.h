@@ -8,6 +8,7 @@
 #include "core/base/clock.h"
 #include "core/chunk/record_closure.h"
 #include "core/ingest/pack_trust.h"
+#include "core/ingest/pack_windows.h"
 #include "core/stage/stage.h"
 #include "core/store/object_store.h"
 
@@ -42,6 +43,7 @@ class BaseReader {
 
   const Parts parts_;
   const PackTrust trust_;
+  mutable PackWindows windows_;  ///< of packs on networks at hand
 };
 
 }  // namespace holdfast

@@ -47,6 +47,29 @@ def process_cpu(pid):
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
+def mounted_read(mount_command, mount, path, env, unmount):
+    """Cold, sequential, through a mount in the foreground: wall of reading, CPU of reader and mount together. `path(mount)` says where the file is, once it is there."""
+    mount.mkdir()
+    server = subprocess.Popen(mount_command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(600):
+            try:
+                source = path(mount)
+                if source is not None and os.path.ismount(mount):
+                    break
+            except OSError:
+                pass
+            if server.poll() is not None:
+                sys.exit(f"{mount_command} ended: {server.returncode}")
+            time.sleep(0.1)
+        drop_caches()
+        return measured(["cat", str(source)], env, server.pid)
+    finally:
+        subprocess.run(unmount + [str(mount)], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        server.wait(30)
+        mount.rmdir()
+
+
 def add(*steps):
     return {"wall": sum(s["wall"] for s in steps), "cpu": sum(s["cpu"] for s in steps), "peak_mb": max(s["peak_mb"] for s in steps)}
 
@@ -96,6 +119,7 @@ class Holdfast:
         seal = measured([HOLDFAST, "snapshot", "db"], self.env, self.pid)
         result = add(copy, seal)
         result["peak_mb"] = self.peak()
+        result["copy_wall"] = copy["wall"]
         return result
 
     def peak(self):
@@ -123,10 +147,48 @@ class Holdfast:
         return measured([HOLDFAST, "restore", "db@latest", "--target", str(target)], self.env, self.pid)
 
     def read_mount(self):
+        """Cold: after a remount, with an empty cache of its own."""
+        self.run("umount", str(self.mount))
+        shutil.rmtree(self.env["HOLDFAST_CACHE"], ignore_errors=True)
+        drop_caches()
+        self.run("mount", str(self.mount))
+        self.pid = int(subprocess.run(["pgrep", "-f", f"{HOLDFAST} mount {self.mount}"], capture_output=True, text=True).stdout.split()[0])
         return measured(["cat", str(self.mount / "snapshots/db/latest/dump.sql")], self.env, self.pid)
 
     def close(self):
         self.run("umount", str(self.mount))
+
+
+class Passthrough:
+    """libfuse's example that hands everything through to a folder, from Debian's libfuse3-dev: what FUSE itself costs. A context that gives the mounted folder."""
+    SOURCE = pathlib.Path("/usr/share/doc/libfuse3-dev/examples/passthrough_ll.c")
+
+    def __init__(self, folder):
+        self.folder = folder / "passthrough"
+
+    @classmethod
+    def is_there(cls):
+        return cls.SOURCE.exists() and shutil.which("gcc") is not None
+
+    def __enter__(self):
+        program = BUILT / "passthrough_ll"
+        if not program.exists():
+            BUILT.mkdir(parents=True, exist_ok=True)
+            flags = subprocess.run(["pkg-config", "--cflags", "--libs", "fuse3"], capture_output=True, text=True, check=True).stdout.split()
+            subprocess.run(["gcc", "-O2", "-o", str(program), str(self.SOURCE), *flags], check=True)
+        for name in ("source", "mnt"):
+            (self.folder / name).mkdir(parents=True)
+        self.mount = self.folder / "mnt"
+        self.server = subprocess.Popen([str(program), "-f", "-o", f"source={self.folder / 'source'}", str(self.mount)], stderr=subprocess.DEVNULL)
+        self.pid = self.server.pid
+        while not os.path.ismount(self.mount):
+            time.sleep(0.05)
+        return self
+
+    def __exit__(self, *_):
+        subprocess.run(["fusermount3", "-u", str(self.mount)], check=True)
+        self.server.wait(30)
+        shutil.rmtree(self.folder)
 
 
 class Restic:
@@ -149,6 +211,11 @@ class Restic:
 
     def restore(self, target):
         return measured([self.program, "restore", "-q", "latest", "--target", str(target)], self.env)
+
+    def read_mount(self):
+        def path(mount):
+            return next((mount / "snapshots/latest").rglob("dump.sql"), None)
+        return mounted_read([self.program, "mount", str(self.repo.parent / "mnt")], self.repo.parent / "mnt", path, self.env, ["fusermount3", "-u"])
 
     def close(self):
         pass
@@ -185,6 +252,10 @@ class Kopia:
         target.mkdir()
         return measured([self.program, "snapshot", "restore", json.loads(listed)[-1]["id"], str(target / self.source.name)], self.env)
 
+    def read_mount(self):
+        folder = self.repo.parent / "mnt"
+        return mounted_read([self.program, "mount", "all", str(folder)], folder, lambda mount: max(mount.rglob("dump.sql*"), default=None), self.env, ["fusermount3", "-u"])
+
     def close(self):
         pass
 
@@ -211,6 +282,10 @@ class Borg:
     def restore(self, target):
         target.mkdir()
         return measured(["borg", "extract", f"::a{self.count}"], self.env, cwd=target)
+
+    def read_mount(self):
+        folder = self.repo.parent / "mnt"
+        return mounted_read(["borg", "mount", "-f", f"::a{self.count}", str(folder)], folder, lambda mount: next(mount.rglob("dump.sql"), None), self.env, ["borg", "umount"])
 
     def close(self):
         pass

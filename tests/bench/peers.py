@@ -48,20 +48,23 @@ def process_cpu(pid):
 
 
 def mounted_read(mount_command, mount, path, env, unmount):
-    """Cold, sequential, through a mount in the foreground: wall of reading, CPU of reader and mount together. `path(mount)` says where the file is, once it is there."""
+    """Cold, sequential, through a mount in the foreground: wall of reading, CPU of reader and mount together. `path(mount)` says where the file is, once it is there. None when the
+    mount does not show it in ten seconds."""
     mount.mkdir()
     server = subprocess.Popen(mount_command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        for _ in range(600):
+        for _ in range(100):
             try:
-                source = path(mount)
-                if source is not None and os.path.ismount(mount):
+                source = path(mount) if os.path.ismount(mount) else None
+                if source is not None:
                     break
             except OSError:
                 pass
             if server.poll() is not None:
                 sys.exit(f"{mount_command} ended: {server.returncode}")
             time.sleep(0.1)
+        else:
+            return None
         drop_caches()
         return measured(["cat", str(source)], env, server.pid)
     finally:

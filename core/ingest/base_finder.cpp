@@ -15,8 +15,8 @@ namespace {
 constexpr std::uint8_t kVersionMax = 254;
 constexpr unsigned kBase = 8;  ///< that versions are counted in
 
-/// Balance of tries: below 0 only one chunk in so many is tried; one success makes up for that. A try that does not pay costs a good half of what storing whole does; one whose
-/// bases can't be read may cost a timeout.
+/// Balance of tries: below 0 only one chunk in so many is tried; one success makes up for that. One whose bases can't be read
+/// may cost a timeout.
 constexpr int kBalanceMax = 16;
 constexpr int kPriceOfFailure = 4;
 constexpr unsigned kTryOneIn = 4;
@@ -89,9 +89,9 @@ std::optional<SimilarChunk> BaseFinder::candidate(const Subject& subject) {
 }
 
 std::optional<ChunkRef> BaseFinder::reference_of(const Fingerprint& fp) const {
-  if (const auto fresh = parts_.reading.stage.find_known(fp)) return fresh;
-  const auto known = parts_.reading.index.find_known(fp);
-  return known ? *known : std::nullopt;
+  std::optional<ChunkRef> ref = parts_.reading.stage.find_known(fp);
+  if (!ref) ref = parts_.reading.index.find_known(fp).value_or(std::nullopt);
+  return ref && ref->kind == ChunkKind::kData ? ref : std::nullopt;
 }
 
 /// Counts as a try that did not pay: a disk that hangs, or bases that are all far away, must not be asked for each chunk.
@@ -103,17 +103,16 @@ std::optional<BaseFinder::Found> BaseFinder::out_of_reach(std::uint32_t domain) 
 
 /// What the next version of a chunk leans on.
 struct BaseFinder::Base {
-  ChunkRef ref;
-  PackNumber pack = 0;
+  BaseReader::Chain chain;
+  std::size_t member = 0;  ///< of the chain
   RecordClosure::Cost cost;
-  RecordClosure::Opened opened;
+  [[nodiscard]] const ChunkRef& ref() const { return chain.records.ref(member); }
+  [[nodiscard]] PackNumber pack() const { return chain.packs[member]; }
 };
 
-/// A version that isn't known is taken for the first that has a chain of that length.
-std::optional<BaseFinder::Base> BaseFinder::base_for_next_version(const Fingerprint& fp, std::optional<std::uint8_t> version) const {
-  const auto ref = reference_of(fp);
-  if (!ref || ref->kind != ChunkKind::kData) return std::nullopt;
-  const auto chain = reader_.chain(*ref);
+/// Not opened yet: most of what a base costs is its decoding. A version that isn't known is taken for the first that has a chain of that length. Nullopt: out of reach.
+std::optional<BaseFinder::Base> BaseFinder::base_for_next_version(const ChunkRef& newest, std::optional<std::uint8_t> version) const {
+  auto chain = reader_.chain(newest);
   if (!chain) return std::nullopt;
   if (!version) {
     int depth = 0;
@@ -126,9 +125,8 @@ std::optional<BaseFinder::Base> BaseFinder::base_for_next_version(const Fingerpr
     if (!base) break;
     member = *base;
   }
-  auto opened = chain->records.open(member);
-  if (!opened) return std::nullopt;
-  return Base{chain->records.ref(member), chain->packs[member], chain->records.cost({&member, 1}), *std::move(opened)};
+  const RecordClosure::Cost cost = chain->records.cost({&member, 1});
+  return Base{*std::move(chain), member, cost};
 }
 
 std::optional<BaseFinder::Found> BaseFinder::find(const Subject& subject) {
@@ -136,16 +134,20 @@ std::optional<BaseFinder::Found> BaseFinder::find(const Subject& subject) {
   if (!similar || similar->version >= kVersionMax) return std::nullopt;
   Luck& luck = luck_of(subject.domain);
   if (luck.balance.load(std::memory_order_relaxed) < 0 && luck.passed.fetch_add(1, std::memory_order_relaxed) % luck.one_in.load(std::memory_order_relaxed) != 0) return std::nullopt;
-  const auto base = base_for_next_version(similar->fp, similar->version);
+  const auto newest = reference_of(similar->fp);
+  if (!newest) return std::nullopt;
+  const auto base = base_for_next_version(*newest, similar->version);
   if (!base) return out_of_reach(subject.domain);
-  if (base->opened.depth >= kDifferenceDepthMax || base->cost.records > kLeansOnMax) return std::nullopt;
-  const std::uint64_t limit = chain_limit(base->cost.whole_bytes, base->opened.plain.size());
-  if (base->cost.difference_bytes >= limit) return std::nullopt;
+  const std::uint64_t limit = chain_limit(base->cost.whole_bytes, base->ref().plain_size_bytes);
+  if (base->cost.difference_bytes >= limit || base->cost.records > kLeansOnMax) return std::nullopt;
+  auto opened = base->chain.records.open(base->member);
+  if (!opened) return out_of_reach(subject.domain);
+  if (opened->depth >= kDifferenceDepthMax) return std::nullopt;
 
   Found found;
-  found.plain = base->opened.plain;
-  found.base = {{base->ref}, found.plain.view(), base->opened.depth, static_cast<std::uint32_t>(limit - base->cost.difference_bytes)};
-  found.packs = {base->pack};
+  found.plain = std::move(opened->plain);
+  found.base = {{base->ref()}, found.plain.view(), opened->depth, static_cast<std::uint32_t>(limit - base->cost.difference_bytes)};
+  found.packs = {base->pack()};
   found.like = similar->fp;
   found.version = static_cast<std::uint8_t>(similar->version + 1);
   found.poor_bytes = poor_above(base->cost.whole_bytes * subject.size_bytes / found.plain.size(), subject.size_bytes);
@@ -156,22 +158,24 @@ std::optional<BaseFinder::Found> BaseFinder::find(const Subject& subject) {
 std::optional<BaseFinder::Found> BaseFinder::widen(std::uint32_t domain, const Found& found, Side side) {
   const auto neighbour = parts_.features.find(side == Side::kBehind ? key_behind(domain, found.like) : key_before(domain, found.like));
   if (!neighbour || neighbour->fp == found.like) return std::nullopt;
-  const auto second = base_for_next_version(neighbour->fp, std::nullopt);
-  if (!second || second->opened.depth >= kDifferenceDepthMax || second->ref.id == found.base.refs.front().id) return std::nullopt;
-
+  const auto newest = reference_of(neighbour->fp);
+  const auto second = newest ? base_for_next_version(*newest, std::nullopt) : std::nullopt;
+  if (!second || second->ref().id == found.base.refs.front().id) return std::nullopt;
   Found both = found;
-  // Whatever stands where in the file, the first base is the one that the subject is a version of: versions are followed along first bases.
-  both.plain = SharedBytes::joined(found.plain.view(), second->opened.plain.view());
   both.cost.whole_bytes += second->cost.whole_bytes;
   both.cost.difference_bytes += second->cost.difference_bytes;
   both.cost.records += second->cost.records;
-  const std::uint64_t limit = chain_limit(both.cost.whole_bytes, both.plain.size());
+  const std::uint64_t limit = chain_limit(both.cost.whole_bytes, found.plain.size() + second->ref().plain_size_bytes);
   if (both.cost.records > kLeansOnMax || both.cost.difference_bytes >= limit) return std::nullopt;
-  both.base.refs.push_back(second->ref);
+  const auto opened = second->chain.records.open(second->member);
+  if (!opened || opened->depth >= kDifferenceDepthMax) return std::nullopt;
+  // Whatever stands where in the file, the first base is the one that the subject is a version of: versions are followed along first bases.
+  both.plain = SharedBytes::joined(found.plain.view(), opened->plain.view());
+  both.base.refs.push_back(second->ref());
   both.base.plain = both.plain.view();
-  both.base.depth = std::max(found.base.depth, second->opened.depth);
+  both.base.depth = std::max(found.base.depth, opened->depth);
   both.base.record_max_bytes = static_cast<std::uint32_t>(limit - both.cost.difference_bytes);
-  both.packs.push_back(second->pack);
+  both.packs.push_back(second->pack());
   return both;
 }
 

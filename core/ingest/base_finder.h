@@ -71,7 +71,7 @@ class BaseFinder {
   };
   struct Base;
   [[nodiscard]] std::optional<SimilarChunk> candidate(const Subject& subject);
-  [[nodiscard]] std::optional<Base> base_for_next_version(const Fingerprint& fp, std::optional<std::uint8_t> version) const;
+  [[nodiscard]] std::optional<Base> base_for_next_version(const ChunkRef& newest, std::optional<std::uint8_t> version) const;
   [[nodiscard]] std::optional<ChunkRef> reference_of(const Fingerprint& fp) const;
   std::optional<Found> out_of_reach(std::uint32_t domain);
   Luck& luck_of(std::uint32_t domain);

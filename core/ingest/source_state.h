@@ -26,10 +26,10 @@ struct StoredChunkSource::State {
 
   // Reading (stored_chunk_source.cpp).
   using Item = PlainCache::Item;
-  /// Of a chunk that a caller asks for: how far it led.
+  /// What one call has read of bases. Each is opened once, however many lean on it and whatever memory has forgotten meanwhile: ways through bases that share bases are many.
   struct Way {
-    int steps = 0;          ///< down from the chunk
-    std::size_t bases = 0;  ///< that were read for it; one that memory has lost again counts again
+    int steps = 0;  ///< down from the chunk that was asked for
+    std::vector<std::pair<ChunkRef, Item>> bases;
   };
   Result<Item> read(const ChunkRef& ref, Way& way, const CallContext& context);
   Result<Item> load(const ChunkRef& ref, Way& way, const CallContext& context);

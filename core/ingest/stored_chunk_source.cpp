@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/ingest/stored_chunk_source.h"
 
+#include <algorithm>
+
 #include "core/base/log.h"
 #include "core/ingest/source_state.h"
 
@@ -22,9 +24,6 @@ class SourceResolver final : public BaseResolver {
  private:
   Read read_;
 };
-
-/// Of one chunk: each of kLeansOnMax may be asked for by two, and by more where memory forgets them at once.
-constexpr std::size_t kBaseReadsMax = 4 * kLeansOnMax;
 
 bool is_of_the_caller(ErrorCode code) { return code == ErrorCode::kCancelled || code == ErrorCode::kDeadlineExceeded; }
 
@@ -67,10 +66,13 @@ Result<PlainCache::Item> StoredChunkSource::State::load(const ChunkRef& ref, Way
 Result<PlainCache::Item> StoredChunkSource::State::open(const ChunkRef& ref, ByteView record, Way& way,
                                                         const CallContext& context) {
   SourceResolver bases([&](const ChunkRef& base) -> Result<Item> {
-    if (way.steps >= kDifferenceDepthMax || ++way.bases > kBaseReadsMax) return Error(ErrorCode::kCorrupt, "it leans on too many chunks");
+    const auto known = std::find_if(way.bases.begin(), way.bases.end(), [&](const auto& each) { return each.first == base; });
+    if (known != way.bases.end()) return known->second;
+    if (way.steps >= kDifferenceDepthMax || way.bases.size() >= kLeansOnMax) return Error(ErrorCode::kCorrupt, "it leans on too many chunks");
     ++way.steps;
-    Result<Item> item = read(base, way, context);
+    HOLDFAST_ASSIGN(Item item, read(base, way, context));
     --way.steps;
+    way.bases.emplace_back(base, item);
     return item;
   });
   Result<DecodedChunk> decoded = open_chunk(ref, record, &bases);

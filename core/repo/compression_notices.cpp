@@ -82,8 +82,12 @@ std::optional<std::string> CompressionNotices::note(const DatabaseId& database, 
   }
   const std::string text = name + ": compressed inside (" + amount.how + "); " + amount.remedy + " 30 days would take about " +
                            about(amount.compressed_bytes / 10 * kTenthsOpen) + ", not " + about(amount.compressed_bytes / 10 * kTenthsCompressed);
-  const bool is_first = notices_.insert_or_assign(database, text).second;
-  save();
+  std::string& standing = notices_[database];
+  const bool is_first = standing.empty();
+  if (standing != text) {
+    standing = text;
+    save();
+  }
   return is_first ? std::optional(text) : std::nullopt;
 }
 

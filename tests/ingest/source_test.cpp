@@ -205,6 +205,42 @@ TEST(StoredChunkSource, ChainOfDifferences_IsFollowedToTheWholeChunk) {
   EXPECT_EQ(rig.source->counters().network_reads, 6U);
 }
 
+TEST(StoredChunkSource, BasesThatShareBases_AreReadOnceEachThoughMemoryKeepsNothing) {
+  IngestRig rig;
+  rig.plain_cache_bytes = 1;
+  ASSERT_TRUE(rig.open());
+  ChunkEncoder encoder(rig.random);
+  const auto store = [&](const EncodedChunk& encoded, const std::vector<ChunkId>& bases) {
+    ASSERT_TRUE(rig.stage->append({.domain = 7, .ref = encoded.ref, .record = encoded.record, .bases = bases}));
+  };
+  // Two chunks at each depth, both of which lean on both of the depth before: 2^12 ways lead down.
+  std::vector<Chunk> level;
+  for (int i = 0; i < 2; ++i) {
+    const Bytes plain = rig.random.bytes(3'000);
+    const EncodedChunk whole = encoder.encode(ChunkKind::kData, plain, {}, {}).value();
+    store(whole, {});
+    level.push_back({plain, whole.ref});
+  }
+  for (int depth = 0; depth < 12; ++depth) {
+    Bytes joined = level[0].plain;
+    append(joined, level[1].plain);
+    std::vector<Chunk> above;
+    for (int i = 0; i < 2; ++i) {
+      Bytes plain(joined.begin() + 1'500, joined.begin() + 4'500);
+      plain[static_cast<std::size_t>(i) * 7 + 1] ^= 0xff;
+      const DifferenceBase base{{level[0].ref, level[1].ref}, joined, depth, 4'000};
+      const auto lean = encoder.encode_difference(ChunkKind::kData, plain, {}, {}, base).value();
+      ASSERT_TRUE(lean);
+      store(*lean, {level[0].ref.id, level[1].ref.id});
+      above.push_back({plain, lean->ref});
+    }
+    level = above;
+  }
+  rig.move_to_networks({"a"});
+  EXPECT_EQ(*rig.source->read(level[0].ref, {}), level[0].plain);
+  EXPECT_EQ(rig.source->counters().network_reads, 25U);
+}
+
 TEST(PlainCache, StaysWithinItsLimitAndForgetsTheOldest) {
   testing::SeededRandom random(4);
   PlainCache cache(160'000);

@@ -16,7 +16,10 @@ class RecordClosure {
 
   [[nodiscard]] bool is_complete() const noexcept { return taken_ == members_.size(); }
   /// Whose record is wanted next; there is none when all are there.
-  [[nodiscard]] const ChunkRef& next() const noexcept { return members_[taken_].ref; }
+  [[nodiscard]] const ChunkRef& next() const noexcept {
+    HOLDFAST_CHECK(!is_complete());
+    return members_[taken_].ref;
+  }
   /// The record of next(). That of a difference is verified at once, that of a whole chunk when it is opened. Errors: as leans_on(); kCorrupt where the chunk leans on more than
   /// kLeansOnMax others. After an error the closure is of no use.
   Status take(Bytes record);

@@ -56,6 +56,11 @@ class SegmentFeatureTableTest : public ::testing::Test {
     }
     return found;
   }
+  void damage_first_block() const {
+    std::fstream file(files().front(), std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(100);
+    file.put('x');
+  }
   [[nodiscard]] std::vector<std::filesystem::path> files() const {
     std::vector<std::filesystem::path> out;
     for (const auto& item : std::filesystem::directory_iterator(folder_ / "features")) {
@@ -122,11 +127,7 @@ TEST_F(SegmentFeatureTableTest, FlippedBlock_IsAMiss) {
   auto table = open();
   add(*table, 0, 90);
   table.reset();
-  {
-    std::fstream file(files().front(), std::ios::in | std::ios::out | std::ios::binary);
-    file.seekp(100);
-    file.put('x');
-  }
+  damage_first_block();
   table = open();
   EXPECT_EQ(count(*table, 0, 90), 0U);
   add(*table, 0, 90);
@@ -137,11 +138,7 @@ TEST_F(SegmentFeatureTableTest, FileThatCantBeMerged_GoesAndTheOthersAreMerged) 
   auto table = open();
   add(*table, 0, 90);
   table.reset();
-  {
-    std::fstream file(files().front(), std::ios::in | std::ios::out | std::ios::binary);
-    file.seekp(100);
-    file.put('x');
-  }
+  damage_first_block();
   table = open();
   for (std::uint64_t first = 1'000; first < 1'800; first += 80) {
     add(*table, first, first + 80);

@@ -119,12 +119,12 @@ ErrorCode code_of(CURLcode code) noexcept {
     case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_URL_MALFORMAT:
     case CURLE_READ_ERROR:
-    case CURLE_FILE_COULDNT_READ_FILE:
-    case CURLE_BAD_FUNCTION_ARGUMENT: return ErrorCode::kInvalidArgument;
+    case CURLE_FILE_COULDNT_READ_FILE: return ErrorCode::kInvalidArgument;
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_ISSUER_ERROR:
     case CURLE_SSL_CACERT_BADFILE: return ErrorCode::kPermissionDenied;
+    case CURLE_BAD_FUNCTION_ARGUMENT:  // while a transfer runs: a field of the reply has no colon
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_BAD_CONTENT_ENCODING: return ErrorCode::kCorrupt;
     case CURLE_OUT_OF_MEMORY:

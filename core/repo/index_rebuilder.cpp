@@ -30,7 +30,7 @@ class RebuildingSource final : public ChunkSource {
       if (!after.is_running) {
         HOLDFAST_ASSIGN(const bool is_more, find_more_(context));
         const auto now = rebuilder_.progress();
-        if (!is_more && now.round == after.round && now.done == after.done) return plain;
+        if (!is_more && now.round == after.round && now.done == after.done) return std::move(plain).error().with_code(ErrorCode::kCorrupt);
         continue;  // or somebody else told the rebuilder meanwhile
       }
       HOLDFAST_TRY(rebuilder_.wait_beyond(after, context));

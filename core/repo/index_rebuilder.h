@@ -72,6 +72,7 @@ class IndexRebuilder {
 
 /// A source that, while the index is being rebuilt, waits for the rest of it before it says that a chunk is nowhere. `find_more` is asked first whether packs are known
 /// that the rebuilder was not told of yet; it starts the rebuilder (or waits for more of the catalog) and says true then. Its errors are told instead of the chunk's absence.
+/// What is nowhere for good reads as kCorrupt: kNotFound is the word for names, and a reader of a tree would take lost data for a name that was never there.
 using FindMorePacks = std::function<Result<bool>(const CallContext& context)>;
 std::unique_ptr<ChunkSource> make_rebuilding_source(ChunkSource& inner, const IndexRebuilder& rebuilder, FindMorePacks find_more);
 

@@ -52,7 +52,7 @@ Error all_failed(const std::vector<Error>& failed, std::size_t missing) {
   std::string message = std::to_string(missing) + (missing == 1 ? " object" : " objects") + " could not be read:";
   for (const Error& error : failed) {
     if (may_have_it(error.code())) code = ErrorCode::kUnavailable;
-    if (error.code() == ErrorCode::kCorrupt && code == ErrorCode::kNotFound) code = ErrorCode::kCorrupt;
+    if (error.code() != ErrorCode::kNotFound && code == ErrorCode::kNotFound) code = ErrorCode::kCorrupt;  // it has something else there
     message += (message.back() == ':' ? " " : "; ") + error.network() + " says: " + error.message();
   }
   return {code, std::move(message)};

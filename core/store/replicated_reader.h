@@ -42,8 +42,9 @@ class ReplicatedReader {
   ~ReplicatedReader();
 
   /// Records of one pack, in ascending order of their offsets, fetched as one range. All are verified; a record that one network
-  /// has bad is taken from the next. Errors: kNotFound (no copies), kCorrupt or kNotFound when every network answered and none had
-  /// it good, kUnavailable when one that may have it good did not answer; kDeadlineExceeded, kCancelled. The message has each network's answer.
+  /// has bad is taken from the next. Errors: kNotFound (no copies, or no network has it), kCorrupt when every network
+  /// answered and one has it bad or cut, kUnavailable when one that may have it good did not answer; kDeadlineExceeded, kCancelled. The message has each network's
+  /// answer.
   /// When every network has failed, those that gave wrong bytes are asked for what they have elsewhere (AlternateReader).
   Result<std::vector<Bytes>> read_records(const std::vector<NetworkCopy>& copies, std::span<const RecordRange> records,
                                           const CallContext& context);

@@ -104,6 +104,7 @@ TEST(CurlTransport, BrokenReplies_HaveTheirClasses) {
   };
   for (const Broken& broken : {Broken{"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", ErrorCode::kUnavailable},
                                Broken{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", ErrorCode::kUnavailable},
+                               Broken{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nno field\r\n\r\n", ErrorCode::kCorrupt},
                                Broken{"", ErrorCode::kUnavailable}}) {
     ScriptedServer server([&](Peer& peer) {
       (void)peer.read_head();

@@ -6,7 +6,7 @@ down  closes every connection at once
 hang  takes connections and bytes, and never answers
 slow  passes answers on at 20 KB a second
 keep WORD...  hangs connections that ask for something with one of the words in it, as long as it says so
-lie   flips a bit of every answer's piece of over 4 KiB (contents, not the short JSON answers)
+lie   flips a bit of every answer's piece of over 4 KiB (contents, not the short JSON answers, nor the lines between the parts of a chunked body)
 """
 import asyncio, pathlib, sys
 
@@ -20,6 +20,16 @@ def mode():
 def is_kept(request):
     what, *words = mode().split()
     return what == "keep" and any(word.encode() in request for word in words)
+
+
+def lie_about(data):
+    """Flips a bit in the middle, or further on where a line end is near: what lies about the length of a part is a broken reply, not a wrong content."""
+    at = len(data) // 2
+    while b"\r\n" in data[at - 16:at + 16]:
+        at += 1
+    changed = bytearray(data)
+    changed[at] ^= 1
+    return bytes(changed)
 
 
 async def upward(reader, writer):
@@ -39,9 +49,7 @@ async def downward(reader, writer):
         while mode() == "hang":
             await asyncio.sleep(0.2)
         if now == "lie" and len(data) > 4096:
-            changed = bytearray(data)
-            changed[len(data) // 2] ^= 1
-            data = bytes(changed)
+            data = lie_about(data)
         if now == "slow":
             for at in range(0, len(data), 2000):
                 writer.write(data[at:at + 2000])

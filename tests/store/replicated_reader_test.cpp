@@ -150,6 +150,17 @@ TEST(ReplicatedReader, NoGoodCopyAnywhere_SaysWhatEachNetworkAnswered) {
   EXPECT_EQ(r.reader().read_records({}, one, {}).error().code(), ErrorCode::kNotFound);
 }
 
+TEST(ReplicatedReader, ReplyThatMakesNoSense_IsNoProofOfAbsence) {
+  for (const ErrorCode code : {ErrorCode::kOutOfRange, ErrorCode::kInvalidArgument, ErrorCode::kUntrusted}) {
+    Replicas r;
+    r.networks[0]->always(StoreVerb::kRead, {.kind = Kind::kErrorInstead, .code = code});
+    for (int i = 1; i < 3; ++i) r.networks[static_cast<std::size_t>(i)]->always(StoreVerb::kRead, {.kind = Kind::kErrorInstead, .code = ErrorCode::kNotFound});
+    EXPECT_EQ(r.read().error().code(), ErrorCode::kCorrupt) << error_code_name(code);
+    r.networks[0]->always(StoreVerb::kRead, {.kind = Kind::kErrorInstead, .code = ErrorCode::kNotFound});
+    EXPECT_EQ(r.read().error().code(), ErrorCode::kNotFound);
+  }
+}
+
 /// A network with a second place that is as good as its first should be.
 class TwoPlaces final : public StoreDecorator {
  public:

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fs/snapshot_file.h"
 
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <vector>
 
@@ -14,14 +16,34 @@ namespace holdfast::fs {
 
 namespace {
 constexpr std::uint64_t kWindowFirstBytes = 2ULL << 20;
-constexpr std::uint64_t kWindowMaxBytes = 32ULL << 20;  ///< half a Storj segment: enough to hide a network's latency at 1 GB/s and 30 ms
+/// A sequential reader's window is touched twice, when it is fetched and when it is read, and has to stay in memory meanwhile (kPlainCacheBytes).
+constexpr std::uint64_t kWindowMaxBytes = 16ULL << 20;
 /// The kernel's own read-ahead sends requests side by side; they may come a little out of order.
 constexpr std::uint64_t kDisorderBytes = 4ULL << 20;
+
+constexpr std::size_t kPiecesMax = 1000;  ///< less than IOV_MAX (limits.h), since the answer's head is one too
+constexpr std::array<std::uint8_t, 64 * 1024> kZeros{};
+
+void append(std::vector<iovec>& all, ByteView bytes) {
+  all.push_back({const_cast<std::uint8_t*>(bytes.data()), bytes.size()});  // writev(2) only reads it
+}
+
+/// Nothing is copied on the way to the kernel.
+std::vector<iovec> vector_of(const std::vector<ContentReader::Piece>& pieces) {
+  std::vector<iovec> all;
+  for (const auto& piece : pieces) {
+    if (piece.zeros == 0) append(all, piece.bytes.view());
+    for (std::size_t left = piece.zeros; left > 0; left -= std::min(left, kZeros.size())) append(all, ByteView(kZeros).first(std::min(left, kZeros.size())));
+  }
+  return all;
+}
+
 }  // namespace
 
 void SnapshotFile::read_ahead(std::size_t size, std::uint64_t offset, const CallContext& context) {
-  std::uint64_t from = 0;
-  std::uint64_t to = 0;
+  ChunkSource& source = mount_.repository.source();
+  Stretch soon;
+  Stretch later;
   {
     const std::lock_guard lock(mutex_);
     const bool sequential = offset <= expected_ + kDisorderBytes && offset + kDisorderBytes >= expected_;
@@ -29,25 +51,41 @@ void SnapshotFile::read_ahead(std::size_t size, std::uint64_t offset, const Call
       const bool from_start = offset == 0 && expected_ == 0;
       expected_ = offset + size;
       window_bytes_ = from_start ? kWindowFirstBytes / 2 : 0;
-      fetched_to_ = expected_;
+      fetched_to_ = brought_to_ = expected_;
       return;
     }
     expected_ = std::max(expected_, offset + size);
     // Asked for again when half of the window is used up, in pieces that are worth a request.
-    if (fetched_to_ > expected_ + window_bytes_ / 2) return;
-    window_bytes_ = std::clamp(window_bytes_ * 2, kWindowFirstBytes, kWindowMaxBytes);
-    from = std::max(fetched_to_, expected_);
-    to = std::min(expected_ + window_bytes_, inode_->size_bytes);
-    if (from >= to) return;
-    fetched_to_ = to;
+    if (fetched_to_ <= expected_ + window_bytes_ / 2) {
+      window_bytes_ = std::clamp(window_bytes_ * 2, kWindowFirstBytes, kWindowMaxBytes);
+      soon = next_stretch(fetched_to_, window_bytes_);
+    }
+    // Not for a reader of a few megabytes.
+    const std::uint64_t ahead = window_bytes_ == kWindowMaxBytes ? source.worth_ahead_bytes() : 0;
+    if (ahead > 0 && brought_to_ <= expected_ + ahead / 2) later = next_stretch(brought_to_, ahead);
   }
-  const auto located = ContentReader(mount_.repository.source()).extents(inode_->content, from, to - from, context);
-  if (!located) return;  // a hint; the read itself will say what is wrong
+  source.bring_near(chunks_of(later, context));
+  source.prefetch(chunks_of(soon, context));
+}
+
+/// From what was asked for before up to `ahead` bytes from the reader on.
+SnapshotFile::Stretch SnapshotFile::next_stretch(std::uint64_t& asked_to, std::uint64_t ahead) const {
+  const Stretch stretch{std::max(asked_to, expected_), std::min(expected_ + ahead, inode_->size_bytes)};
+  if (stretch.from >= stretch.to) return {};
+  asked_to = stretch.to;
+  return stretch;
+}
+
+/// None where they can't be found: the read itself will say what is wrong.
+std::vector<ChunkRef> SnapshotFile::chunks_of(const Stretch& stretch, const CallContext& context) const {
   std::vector<ChunkRef> refs;
+  if (stretch.from >= stretch.to) return refs;
+  const auto located = ContentReader(mount_.repository.source()).extents(inode_->content, stretch.from, stretch.to - stretch.from, context);
+  if (!located) return refs;
   for (const auto& at : *located) {
     if (at.extent.chunk) refs.push_back(*at.extent.chunk);
   }
-  mount_.repository.source().prefetch(refs);
+  return refs;
 }
 
 void SnapshotFile::read(Request request, std::size_t size, std::uint64_t offset) {
@@ -58,13 +96,21 @@ void SnapshotFile::read(Request request, std::size_t size, std::uint64_t offset)
   size = static_cast<std::size_t>(std::min<std::uint64_t>(size, inode_->size_bytes - offset));
   const CallContext context = request.context();
   read_ahead(size, offset, context);
-  Bytes buffer(size);
-  const auto got = data_result(ContentReader(mount_.repository.source()).read(*inode_, offset, buffer, context));
-  if (!got) {
-    request.fail(got.error(), "reading " + node_->describe() + " at " + std::to_string(offset));
+  const ContentReader reader(mount_.repository.source());
+  const auto found = data_result(reader.pieces(*inode_, offset, size, context));
+  if (!found) {
+    request.fail(found.error(), "reading " + node_->describe() + " at " + std::to_string(offset));
     return;
   }
-  (void)request.bytes(ByteView(buffer).first(*got));
+  const std::vector<iovec> all = vector_of(*found);
+  if (all.size() <= kPiecesMax) {
+    request.pieces(all);
+    return;
+  }
+  Bytes joined;
+  joined.reserve(size);
+  for (const iovec& each : all) joined.insert(joined.end(), static_cast<const std::uint8_t*>(each.iov_base), static_cast<const std::uint8_t*>(each.iov_base) + each.iov_len);
+  (void)request.bytes(joined);
 }
 
 // The first byte at or after `offset` that is (or is not) data; the end of the file counts as a hole (lseek(2)).

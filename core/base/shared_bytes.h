@@ -28,6 +28,8 @@ class SharedBytes {
   [[nodiscard]] ByteView view() const noexcept { return view_; }
   [[nodiscard]] std::size_t size() const noexcept { return view_.size(); }
   [[nodiscard]] bool empty() const noexcept { return view_.empty(); }
+  /// A part of them, which keeps all in memory. It lies within them.
+  [[nodiscard]] SharedBytes part(std::size_t offset, std::size_t size) const { return {view_.subspan(offset, size), owner_}; }
   [[nodiscard]] LentBytes lend() const;
   friend bool operator==(const SharedBytes& left, ByteView right) noexcept { return std::ranges::equal(left.view_, right); }
 

@@ -6,44 +6,62 @@
 #include "core/ingest/source_state.h"
 
 namespace holdfast {
+namespace {
 
-void StoredChunkSource::State::enqueue(std::span<const ChunkRef> refs) {
-  if (options.prefetch_threads == 0 || refs.empty()) return;
-  std::uint64_t size = 0;
-  std::vector<ChunkRef> wanted;
-  for (const ChunkRef& ref : refs) {
-    if (size + ref.plain_size_bytes > options.prefetch_max_bytes) break;
-    size += ref.plain_size_bytes;
-    wanted.push_back(ref);
-  }
-  {
-    const std::lock_guard lock(queue_mutex);
-    if (wanted.empty() || queue_bytes + size > options.prefetch_max_bytes) return;
-    queue_bytes += size;
-    queue.push_back(std::move(wanted));
-  }
-  queue_changed.notify_one();
+constexpr std::size_t kRequestsAtOnce = 8;  ///< of one job, to networks that are not at hand
+// What a sequential reader of a far network is worth. While one request is answered, those that go side by side bring kRequestsAtOnce times what one brings; a chain of differences
+// is some requests after each other; and plaintext is about three times its records.
+constexpr double kWavesAhead = 4;
+constexpr double kPlainPerStored = 3;
+constexpr std::uint64_t kAheadMinBytes = 16ULL << 20;
+constexpr std::uint64_t kAheadMaxBytes = 128ULL << 20;
+constexpr std::uint64_t kAheadUnmeasuredBytes = 32ULL << 20;
+constexpr std::uint64_t kGapMinBytes = 64ULL << 10;
+constexpr std::uint64_t kGapMaxBytes = 512ULL << 10;
+
+std::uint64_t between(double value, std::uint64_t least, std::uint64_t most) {
+  return static_cast<std::uint64_t>(std::clamp(value, static_cast<double>(least), static_cast<double>(most)));
 }
 
-void StoredChunkSource::State::run_prefetch(const std::stop_token& stop) {
+}  // namespace
+
+/// In jobs of one thread each, so that all threads work on what is read first.
+void StoredChunkSource::State::enqueue(Queue& to, std::span<const ChunkRef> refs) {
+  if (options.prefetch_threads == 0) return;
+  while (!refs.empty()) {
+    std::uint64_t size = 0;
+    std::size_t count = 0;
+    while (count < refs.size() && (count == 0 || size + refs[count].plain_size_bytes <= to.job_bytes)) size += refs[count++].plain_size_bytes;
+    {
+      const std::lock_guard lock(to.mutex);
+      if (to.waiting_bytes + size > to.waiting_max_bytes) return;
+      to.waiting_bytes += size;
+      to.jobs.emplace_back(refs.begin(), refs.begin() + static_cast<std::ptrdiff_t>(count));
+    }
+    to.changed.notify_one();
+    refs = refs.subspan(count);
+  }
+}
+
+void StoredChunkSource::State::run_prefetch(Queue& from, const std::stop_token& stop) {
   for (;;) {
     std::vector<ChunkRef> refs;
     {
-      std::unique_lock lock(queue_mutex);
-      if (!queue_changed.wait(lock, stop, [this] { return !queue.empty(); })) return;
+      std::unique_lock lock(from.mutex);
+      if (!from.changed.wait(lock, stop, [&] { return !from.jobs.empty(); })) return;
       if (stop.stop_requested()) return;
-      refs = std::move(queue.front());
-      queue.pop_front();
+      refs = std::move(from.jobs.front());
+      from.jobs.pop_front();
     }
-    prefetch_now(refs, stop);
-    const std::lock_guard lock(queue_mutex);
-    for (const ChunkRef& ref : refs) queue_bytes -= ref.plain_size_bytes;
+    prefetch_now(refs, from.is_far, stop);
+    const std::lock_guard lock(from.mutex);
+    for (const ChunkRef& ref : refs) from.waiting_bytes -= ref.plain_size_bytes;
   }
 }
 
 /// Gathers records wave by wave: those of the chunks, then those of what these lean on, and so on. What is on this machine is read one by one, what is not in ranges,
 /// pack by pack. A chunk is opened as soon as its chain is there; nobody is waited for while flights are led, who might wait for one of them.
-void StoredChunkSource::State::prefetch_now(const std::vector<ChunkRef>& refs, const std::stop_token& stop) {
+void StoredChunkSource::State::prefetch_now(const std::vector<ChunkRef>& refs, bool is_far, const std::stop_token& stop) {
   std::vector<Wanted> wanted;
   for (const ChunkRef& ref : refs) {
     if (stop.stop_requested()) break;
@@ -51,16 +69,16 @@ void StoredChunkSource::State::prefetch_now(const std::vector<ChunkRef>& refs, c
     const ChunkFlights::Place place = flights.join(ref);
     if (place.leads) wanted.push_back({place.flight, RecordClosure(ref), {}});
   }
-  while (!wanted.empty() && !stop.stop_requested()) wanted = gather(std::move(wanted), stop);
+  while (!wanted.empty() && !stop.stop_requested()) wanted = gather(std::move(wanted), is_far, stop);
   for (const Wanted& each : wanted) give_up(each);
 }
 
-/// Whoever reads it finds out why, and is told.
+/// Whoever reads it does it himself: he finds it nearer than it was, or finds out why it isn't and is told.
 void StoredChunkSource::State::give_up(const Wanted& wanted) { flights.land(wanted.flight, std::nullopt); }
 
 /// One wave. Gives those that lean on a further chunk.
-std::vector<StoredChunkSource::State::Wanted> StoredChunkSource::State::gather(std::vector<Wanted> wanted, const std::stop_token& stop) {
-  std::vector<Wanted> leaning;
+std::vector<StoredChunkSource::State::Wanted> StoredChunkSource::State::gather(std::vector<Wanted> wanted, bool is_far, const std::stop_token& stop) {
+  Wave wave{.is_far = is_far, .stop = stop, .mutex = {}, .leaning = {}};
   std::map<PackNumber, std::vector<Wanted>> remote;
   for (Wanted& each : wanted) {
     const Result<ChunkLocation> at = locate(each.records.next().id);
@@ -73,25 +91,38 @@ std::vector<StoredChunkSource::State::Wanted> StoredChunkSource::State::gather(s
     const bool is_staged = !row || row->state == PackState::kStaged;  // an open pack has no row yet
     std::optional<Bytes> record = is_staged ? read_staged(*at) : read_near(each.records.next(), *at);
     if (record) {
-      take(std::move(each), *std::move(record), leaning);
+      take(std::move(each), *std::move(record), wave);
     } else if (is_staged) {
       give_up(each);
     } else {
       remote[at->pack].push_back(std::move(each));
     }
   }
-  for (auto& [pack, of_pack] : remote) fetch_ranges(std::move(of_pack), leaning, stop);
-  return leaning;
+  std::vector<Range> far;
+  for (auto& [pack, of_pack] : remote) {
+    for (Range& range : ranges_of(pack, std::move(of_pack), is_far)) {
+      if (parts.networks.is_at_hand(range.copies)) {
+        fetch_range(std::move(range), wave);
+      } else {
+        far.push_back(std::move(range));
+      }
+    }
+  }
+  fetch_ranges(std::move(far), wave);
+  return std::move(wave.leaning);
 }
 
-/// Opens the chunk if that was the last record that it needs; else it goes to `leaning`.
-void StoredChunkSource::State::take(Wanted wanted, Bytes record, std::vector<Wanted>& leaning) {
+/// Opens the chunk if that was the last record that it needs; else it goes to those that lean.
+void StoredChunkSource::State::take(Wanted wanted, Bytes record, Wave& wave) {
   if (!wanted.records.take(std::move(record))) {
     give_up(wanted);
-  } else if (wanted.records.is_complete()) {
-    land_gathered(wanted);
+  } else if (!wanted.records.is_complete()) {
+    const std::lock_guard lock(wave.mutex);
+    wave.leaning.push_back(std::move(wanted));
+  } else if (wave.is_far) {
+    give_up(wanted);
   } else {
-    leaning.push_back(std::move(wanted));
+    land_gathered(wanted);
   }
 }
 
@@ -106,45 +137,79 @@ void StoredChunkSource::State::land_gathered(const Wanted& wanted) {
   flights.land(wanted.flight, ChunkFlights::Outcome(item));
 }
 
-/// What is wanted of one pack, in ranges that are worth one request each. Two may lean on one record.
-void StoredChunkSource::State::fetch_ranges(std::vector<Wanted> wanted, std::vector<Wanted>& leaning, const std::stop_token& stop) {
+/// What is wanted of one pack, in ranges that are worth one request each: the whole pack where most of it is wanted. Two may lean on one record.
+std::vector<StoredChunkSource::State::Range> StoredChunkSource::State::ranges_of(PackNumber pack, std::vector<Wanted> wanted, bool is_far) {
+  std::vector<Range> all;
+  Result<std::vector<NetworkCopy>> where = copies(pack);
+  if (!where || (is_far && parts.networks.is_at_hand(*where))) {
+    for (const Wanted& each : wanted) give_up(each);
+    return all;
+  }
   std::sort(wanted.begin(), wanted.end(), [](const Wanted& a, const Wanted& b) { return a.at.offset < b.at.offset; });
   std::vector<RecordRange> records;
   for (const Wanted& each : wanted) {
     if (records.empty() || records.back().offset != each.at.offset) records.push_back({each.records.next().id, each.at.offset, each.at.record_size_bytes});
   }
+  RangeLimits limits = options.ranges;
+  if (const std::uint64_t gap = worth_gap_bytes; gap > 0) limits.gap_max_bytes = gap;
   auto next = wanted.begin();
-  for (const auto& range : split_in_ranges(records, options.ranges)) {
-    const std::vector<Bytes> fetched = fetch_range(wanted.front().at.pack, range, stop);
-    for (std::size_t i = 0; i < range.size(); ++i) {
-      for (; next != wanted.end() && next->at.offset == range[i].offset; ++next) {
-        if (fetched.empty()) {
-          give_up(*next);
-        } else {
-          take(std::move(*next), fetched[i], leaning);
-        }
-      }
+  for (const auto& run : split_in_ranges(records, limits)) {
+    const auto end = std::find_if(next, wanted.end(), [&](const Wanted& each) { return each.at.offset > run.back().offset; });
+    all.push_back({pack, *where, {std::make_move_iterator(next), std::make_move_iterator(end)}});
+    next = end;
+  }
+  return all;
+}
+
+/// Several at once: what takes time is the way there and back.
+void StoredChunkSource::State::fetch_ranges(std::vector<Range> ranges, Wave& wave) {
+  std::atomic<std::size_t> next{0};
+  const auto work = [&] {
+    for (std::size_t i = next++; i < ranges.size(); i = next++) fetch_range(std::move(ranges[i]), wave);
+  };
+  std::vector<std::jthread> company;
+  for (std::size_t i = 1; i < std::min(ranges.size(), kRequestsAtOnce); ++i) {
+    try {
+      company.emplace_back(work);
+    } catch (const std::system_error&) {
+      break;  // those that are there do it all
     }
+  }
+  work();
+}
+
+/// What no network gave is given up.
+void StoredChunkSource::State::fetch_range(Range range, Wave& wave) {
+  std::vector<RecordRange> records;
+  for (const Wanted& each : range.wanted) {
+    if (records.empty() || records.back().offset != each.at.offset) records.push_back({each.records.next().id, each.at.offset, each.at.record_size_bytes});
+  }
+  const CallContext context = with_timeout({MonoTime::max(), wave.stop}, parts.clock, options.prefetch_timeout);
+  Result<std::vector<Bytes>> fetched = parts.networks.read_records(range.copies, records, context);
+  if (!fetched) {
+    log_debug("prefetching: " + fetched.error().message());
+    for (const Wanted& each : range.wanted) give_up(each);
+    return;
+  }
+  ++network_reads;
+  keep(records, *fetched, range.copies);
+  std::size_t i = 0;
+  for (Wanted& each : range.wanted) {
+    while (records[i].offset != each.at.offset) ++i;
+    take(std::move(each), (*fetched)[i], wave);
   }
 }
 
-/// Empty when no network gave them.
-std::vector<Bytes> StoredChunkSource::State::fetch_range(PackNumber pack, std::span<const RecordRange> ranges, const std::stop_token& stop) {
-  CallContext context{MonoTime::max(), stop};
-  context = with_timeout(context, parts.clock, options.prefetch_timeout);
-  const Result<std::vector<NetworkCopy>> where = copies(pack);
-  Result<std::vector<Bytes>> records =
-      where ? parts.networks.read_records(*where, ranges, context) : Result<std::vector<Bytes>>(where.error());
-  if (!records) {
-    log_debug("prefetching: " + records.error().message());
-    return {};
+/// Asked of the network that gives what is far now: networks differ, and change.
+void StoredChunkSource::State::learn_pace(const std::vector<NetworkCopy>& copies) {
+  const std::optional<NetworkPace> pace = parts.networks.pace(copies);
+  if (!pace) {
+    if (worth_ahead_bytes == 0) worth_ahead_bytes = kAheadUnmeasuredBytes;
+    return;
   }
-  ++network_reads;
-  for (std::size_t i = 0; i < ranges.size(); ++i) {
-    network_bytes += (*records)[i].size();
-    parts.cache.put(ranges[i].id, (*records)[i]);
-  }
-  return *std::move(records);
+  const double per_round_trip = pace->bytes_per_second * std::chrono::duration<double>(pace->round_trip).count();
+  worth_ahead_bytes = between(per_round_trip * static_cast<double>(kRequestsAtOnce) * kWavesAhead * kPlainPerStored, kAheadMinBytes, kAheadMaxBytes);
+  worth_gap_bytes = between(per_round_trip, kGapMinBytes, kGapMaxBytes);
 }
 
 }  // namespace holdfast

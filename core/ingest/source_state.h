@@ -40,27 +40,54 @@ struct StoredChunkSource::State {
   Result<Bytes> fetch(const ChunkId& id, const ChunkLocation& at, const CallContext& context);
   Result<Bytes> fetch_far(const ChunkId& id, const ChunkLocation& at, const CallContext& context);
   Result<std::vector<NetworkCopy>> copies(PackNumber pack) const;
+  void keep(std::span<const RecordRange> records, std::span<const Bytes> bytes, const std::vector<NetworkCopy>& copies);
 
   // Prefetching (chunk_prefetch.cpp).
+  /// Of jobs for threads of its own: those of prefetch(), which open chunks, and those of bring_near(), which wait for networks and only keep what comes.
+  struct Queue {
+    const bool is_far;
+    const std::uint64_t job_bytes;  ///< of plaintext, unless a chunk alone is larger
+    const std::uint64_t waiting_max_bytes;
+    std::mutex mutex;
+    std::condition_variable_any changed;
+    std::deque<std::vector<ChunkRef>> jobs;
+    std::uint64_t waiting_bytes = 0;
+  };
+  Queue near_queue{.is_far = false, .job_bytes = 2ULL << 20, .waiting_max_bytes = options.prefetch_max_bytes, .mutex = {}, .changed = {}, .jobs = {}};
+  Queue far_queue{.is_far = true, .job_bytes = 32ULL << 20, .waiting_max_bytes = 4 * options.prefetch_max_bytes, .mutex = {}, .changed = {}, .jobs = {}};
+  /// As the network was that gave something far last.
+  std::atomic<std::uint64_t> worth_ahead_bytes{0};
+  std::atomic<std::uint64_t> worth_gap_bytes{0};
   /// A chunk whose record, and those of what it leans on, are being gathered for a flight that this thread leads.
   struct Wanted {
     std::shared_ptr<ChunkFlights::Flight> flight;
     RecordClosure records;  ///< what is there
     ChunkLocation at;       ///< of records.next()
   };
-  std::mutex queue_mutex;
-  std::condition_variable_any queue_changed;
-  std::deque<std::vector<ChunkRef>> queue;
-  std::uint64_t queue_bytes = 0;
-  void enqueue(std::span<const ChunkRef> refs);
-  void run_prefetch(const std::stop_token& stop);
-  void prefetch_now(const std::vector<ChunkRef>& refs, const std::stop_token& stop);
-  std::vector<Wanted> gather(std::vector<Wanted> wanted, const std::stop_token& stop);
-  void take(Wanted wanted, Bytes record, std::vector<Wanted>& leaning);
+  /// One wave of a job.
+  struct Wave {
+    const bool is_far;
+    const std::stop_token& stop;
+    std::mutex mutex;
+    std::vector<Wanted> leaning;  ///< under mutex; those that lean on a further chunk
+  };
+  /// Wanted of one pack, near each other: one request.
+  struct Range {
+    PackNumber pack = 0;
+    std::vector<NetworkCopy> copies;
+    std::vector<Wanted> wanted;
+  };
+  void enqueue(Queue& to, std::span<const ChunkRef> refs);
+  void run_prefetch(Queue& from, const std::stop_token& stop);
+  void prefetch_now(const std::vector<ChunkRef>& refs, bool is_far, const std::stop_token& stop);
+  std::vector<Wanted> gather(std::vector<Wanted> wanted, bool is_far, const std::stop_token& stop);
+  void take(Wanted wanted, Bytes record, Wave& wave);
   void give_up(const Wanted& wanted);
   void land_gathered(const Wanted& wanted);
-  void fetch_ranges(std::vector<Wanted> wanted, std::vector<Wanted>& leaning, const std::stop_token& stop);
-  std::vector<Bytes> fetch_range(PackNumber pack, std::span<const RecordRange> ranges, const std::stop_token& stop);
+  std::vector<Range> ranges_of(PackNumber pack, std::vector<Wanted> wanted, bool is_far);
+  void fetch_ranges(std::vector<Range> ranges, Wave& wave);
+  void fetch_range(Range range, Wave& wave);
+  void learn_pace(const std::vector<NetworkCopy>& copies);
 
   std::vector<std::jthread> threads;
 };

@@ -25,6 +25,8 @@ class SourceResolver final : public BaseResolver {
   Read read_;
 };
 
+constexpr unsigned kFarThreads = 2;  // each has several requests under way
+
 bool is_of_the_caller(ErrorCode code) { return code == ErrorCode::kCancelled || code == ErrorCode::kDeadlineExceeded; }
 
 }  // namespace
@@ -144,20 +146,33 @@ Result<Bytes> StoredChunkSource::State::fetch_far(const ChunkId& id, const Chunk
                                                   const CallContext& context) {
   Result<std::vector<NetworkCopy>> where = copies(at.pack);
   if (!where) return std::move(where).error().with_context("reading " + name_of(id));
-  Result<Bytes> record = parts.networks.read_record(*where, {id, at.offset, at.record_size_bytes}, context);
+  const RecordRange range{id, at.offset, at.record_size_bytes};
+  Result<Bytes> record = parts.networks.read_record(*where, range, context);
   if (!record) return std::move(record).error().with_context("reading " + name_of(id));
   ++network_reads;
-  network_bytes += record->size();
-  parts.cache.put(id, *record);
+  keep({&range, 1}, {&*record, 1}, *where);
   return record;
+}
+
+/// What a network at hand has would only be written to this machine's disk a second time.
+void StoredChunkSource::State::keep(std::span<const RecordRange> records, std::span<const Bytes> bytes, const std::vector<NetworkCopy>& copies) {
+  for (const Bytes& each : bytes) network_bytes += each.size();
+  if (parts.networks.is_at_hand(copies)) {
+    worth_ahead_bytes = 0;
+    return;
+  }
+  for (std::size_t i = 0; i < records.size(); ++i) parts.cache.put(records[i].id, bytes[i]);
+  learn_pace(copies);
 }
 
 StoredChunkSource::StoredChunkSource(const SourceOptions& options, const Parts& parts)
     : state_(std::make_unique<State>(options, parts)) {
   HOLDFAST_CHECK(parts.plain_cache != nullptr);
-  for (unsigned i = 0; i < options.prefetch_threads; ++i) {
-    state_->threads.emplace_back([state = state_.get()](const std::stop_token& stop) { state->run_prefetch(stop); });
-  }
+  const auto start = [this](State::Queue& queue) {
+    state_->threads.emplace_back([state = state_.get(), &queue](const std::stop_token& stop) { state->run_prefetch(queue, stop); });
+  };
+  for (unsigned i = 0; i < options.prefetch_threads; ++i) start(state_->near_queue);
+  for (unsigned i = 0; i < std::min(options.prefetch_threads, kFarThreads); ++i) start(state_->far_queue);
 }
 
 StoredChunkSource::~StoredChunkSource() {
@@ -171,7 +186,9 @@ Result<SharedBytes> StoredChunkSource::read(const ChunkRef& ref, const CallConte
   return std::move(item.plain);
 }
 
-void StoredChunkSource::prefetch(std::span<const ChunkRef> refs) { state_->enqueue(refs); }
+void StoredChunkSource::prefetch(std::span<const ChunkRef> refs) { state_->enqueue(state_->near_queue, refs); }
+void StoredChunkSource::bring_near(std::span<const ChunkRef> refs) { state_->enqueue(state_->far_queue, refs); }
+std::uint64_t StoredChunkSource::worth_ahead_bytes() const { return state_->worth_ahead_bytes; }
 
 Result<ChunkLocation> StoredChunkSource::locate(const ChunkId& id) const { return state_->locate(id); }
 

@@ -14,10 +14,10 @@
 namespace holdfast {
 
 struct SourceOptions {
-  unsigned prefetch_threads = 2;                     ///< 0: prefetch() does nothing
+  unsigned prefetch_threads = 2;                     ///< 0: prefetch() and bring_near() do nothing
   std::uint64_t prefetch_max_bytes = 64ULL << 20;    ///< plaintext that waits to be prefetched; hints beyond are dropped
   std::chrono::seconds prefetch_timeout{60};         ///< of one request
-  RangeLimits ranges;                                ///< what one request fetches
+  RangeLimits ranges{};                              ///< what one request fetches
 };
 
 struct SourceCounters {
@@ -49,6 +49,8 @@ class StoredChunkSource final : public ChunkSource {
 
   Result<SharedBytes> read(const ChunkRef& ref, const CallContext& context) override;
   void prefetch(std::span<const ChunkRef> refs) override;
+  void bring_near(std::span<const ChunkRef> refs) override;
+  [[nodiscard]] std::uint64_t worth_ahead_bytes() const override;
 
   /// The verified record behind an id, without any key: for verify, heal and re-packing. Errors: as read.
   Result<Bytes> read_record(const ChunkId& id, const CallContext& context);

@@ -37,6 +37,8 @@ class RebuildingSource final : public ChunkSource {
     }
   }
   void prefetch(std::span<const ChunkRef> refs) override { inner_.prefetch(refs); }
+  void bring_near(std::span<const ChunkRef> refs) override { inner_.bring_near(refs); }
+  [[nodiscard]] std::uint64_t worth_ahead_bytes() const override { return inner_.worth_ahead_bytes(); }
 
  private:
   ChunkSource& inner_;

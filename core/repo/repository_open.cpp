@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <thread>
 
 #include "core/base/log.h"
 #include "core/format/byte_reader.h"
@@ -11,7 +13,7 @@
 namespace holdfast {
 namespace {
 
-constexpr std::uint64_t kPlainCacheBytes = 24ULL << 20;
+constexpr std::uint64_t kPlainCacheBytes = 64ULL << 20;  ///< a sequential reader has 16 MiB in it ahead, and the 16 behind
 
 GearTable make_gear_table(const RepositoryKeys& keys) {
   const SecretBytes bytes = hkdf_expand_sha256(keys.chunker(), as_bytes("gear"), 2048);
@@ -95,7 +97,7 @@ Status RepositoryImpl::open_stage() {
   plain_cache_ = std::make_shared<PlainCache>(kPlainCacheBytes);
   replicated_ = std::make_unique<ReplicatedReader>(*options_.networks, *options_.clock);
   source_ = std::make_unique<StoredChunkSource>(
-      SourceOptions{}, StoredChunkSource::Parts{*stage_, *stores_.index, *stores_.cache, catalog_->view(), *replicated_, *options_.clock, plain_cache_});
+      SourceOptions{.prefetch_threads = std::max(2U, std::thread::hardware_concurrency())}, StoredChunkSource::Parts{*stage_, *stores_.index, *stores_.cache, catalog_->view(), *replicated_, *options_.clock, plain_cache_});
   rebuilder_ = std::make_unique<IndexRebuilder>(IndexRebuilder::Parts{*stage_, *stores_.index, catalog_->view(), *options_.networks, *options_.clock,
                                                                       SecretBytes::copy_of(secrets_->keys->maintenance())});
   rebuilding_source_ = make_rebuilding_source(*source_, *rebuilder_, [this](const CallContext& context) { return find_more_packs(context); });

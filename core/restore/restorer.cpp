@@ -65,6 +65,8 @@ class Restorer {
   Status restore_special(int directory, const std::string& path, const std::string& name, const Inode& inode);
   void make_links();
   void finish_directories();
+  void bring_near(const std::vector<ContentReader::Located>& extents);
+  void bring_near(const std::vector<Entry>& page);
   void enqueue_extents(const std::shared_ptr<RestoredFile>& file, const Inode& inode);
   void work();
   Status write_part(const Part& part);
@@ -174,6 +176,15 @@ Status Restorer::restore_special(int directory, const std::string& path, const s
   return ok_status();
 }
 
+/// What is far away comes in the order of packs, each stretch of one once, before workers ask for single chunks.
+void Restorer::bring_near(const std::vector<ContentReader::Located>& extents) {
+  std::vector<ChunkRef> refs;
+  for (const auto& located : extents) {
+    if (located.extent.chunk) refs.push_back(*located.extent.chunk);
+  }
+  source_.bring_near(refs);
+}
+
 void Restorer::enqueue_extents(const std::shared_ptr<RestoredFile>& file, const Inode& inode) {
   for (std::uint64_t offset = 0; offset < inode.size_bytes; offset += kWindowBytes) {
     auto window = content_.extents(inode.content, offset, std::min(kWindowBytes, inode.size_bytes - offset), context_);
@@ -181,8 +192,8 @@ void Restorer::enqueue_extents(const std::shared_ptr<RestoredFile>& file, const 
       end_part(file, std::move(window).error());
       return;
     }
+    bring_near(*window);
     Part part{file, {}};
-    std::vector<ChunkRef> refs;
     const auto send = [&] {
       if (part.extents.empty()) return;
       file->add_part();
@@ -191,14 +202,9 @@ void Restorer::enqueue_extents(const std::shared_ptr<RestoredFile>& file, const 
     for (auto& located : *window) {
       // An extent that began in the window before is done already.
       if (located.offset < offset || !located.extent.chunk) continue;
-      refs.push_back(*located.extent.chunk);
       part.extents.push_back(std::move(located));
-      if (part.extents.size() < kPartExtents) continue;
-      source_.prefetch(refs);
-      refs.clear();
-      send();
+      if (part.extents.size() == kPartExtents) send();
     }
-    if (refs.size() > 1) source_.prefetch(refs);
     send();
   }
   end_part(file, ok_status());
@@ -276,7 +282,21 @@ Status Restorer::fill_page(Level& level) {
   HOLDFAST_ASSIGN(level.page, reader_.list(level.root, level.after, kPageEntries, context_));
   level.next = 0;
   if (!level.page.empty()) level.after = level.page.back().name;
+  bring_near(level.page);
   return ok_status();
+}
+
+/// Small files of a directory, many in a request; large ones come window by window.
+void Restorer::bring_near(const std::vector<Entry>& page) {
+  std::vector<ChunkRef> refs;
+  for (const Entry& entry : page) {
+    const auto* few = std::get_if<ExtentContent>(&entry.inode.content);
+    if (few == nullptr || entry.inode.size_bytes > kSharedSyncMaxBytes) continue;
+    for (const Extent& extent : few->extents) {
+      if (extent.chunk) refs.push_back(*extent.chunk);
+    }
+  }
+  source_.bring_near(refs);
 }
 
 Result<Restorer::Level> Restorer::enter(const Level& above, const Entry& entry) {

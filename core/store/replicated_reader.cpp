@@ -20,7 +20,9 @@ constexpr double kMarkMax = 64;
 // Until it is measured.
 constexpr double kLatencyHereMs = 5;
 constexpr double kLatencyElsewhereMs = 200;
-constexpr double kSmoothing = 0.2;  // weight of the newest latency
+constexpr double kSmoothing = 0.2;  // weight of the newest measurement
+constexpr std::uint64_t kSmallAnswerBytes = 64ULL << 10;
+constexpr std::uint64_t kLargeAnswerBytes = 256ULL << 10;
 
 /// Whether the network, having answered so, may still have the object good.
 bool may_have_it(ErrorCode code) noexcept {
@@ -127,6 +129,13 @@ std::vector<NetworkCopy> ReplicatedReader::in_order(const std::vector<NetworkCop
   return order;
 }
 
+bool ReplicatedReader::is_at_hand(const std::vector<NetworkCopy>& copies) const {
+  return std::ranges::any_of(copies, [this](const NetworkCopy& copy) {
+    const auto network = networks_.find(copy.network);
+    return network && network->traits().is_at_hand;
+  });
+}
+
 std::map<std::string, NetworkFaults> ReplicatedReader::faults() const {
   std::map<std::string, NetworkFaults> all;
   const std::lock_guard lock(mutex_);
@@ -139,6 +148,26 @@ void ReplicatedReader::note_latency(const std::string& network, std::chrono::nan
   const std::lock_guard lock(mutex_);
   NetworkFaults& faults = health_[network].faults;
   faults.latency_ms = faults.latency_ms == 0 ? took_ms : faults.latency_ms + kSmoothing * (took_ms - faults.latency_ms);
+}
+
+void ReplicatedReader::note_pace(const std::string& network, std::chrono::nanoseconds took, std::uint64_t size_bytes) {
+  const double took_ns = std::max(1.0, static_cast<double>(took.count()));
+  const auto smoothed = [](double known, double measured) { return known == 0 ? measured : known + kSmoothing * (measured - known); };
+  const std::lock_guard lock(mutex_);
+  NetworkPace& pace = health_[network].pace;
+  if (size_bytes <= kSmallAnswerBytes) {
+    pace.round_trip = std::chrono::nanoseconds(static_cast<std::int64_t>(smoothed(static_cast<double>(pace.round_trip.count()), took_ns)));
+  } else if (size_bytes >= kLargeAnswerBytes) {
+    pace.bytes_per_second = smoothed(pace.bytes_per_second, static_cast<double>(size_bytes) * 1e9 / took_ns);
+  }
+}
+
+std::optional<NetworkPace> ReplicatedReader::pace(const std::vector<NetworkCopy>& copies) const {
+  const std::vector<NetworkCopy> order = in_order(copies);
+  const std::lock_guard lock(mutex_);
+  const auto found = order.empty() ? health_.end() : health_.find(order.front().network);
+  if (found == health_.end() || found->second.pace.round_trip.count() == 0 || found->second.pace.bytes_per_second == 0) return std::nullopt;
+  return found->second.pace;
 }
 
 void ReplicatedReader::note_fault(const std::string& network, const Error& error) {
@@ -198,6 +227,9 @@ Result<ReplicatedReader::Answer> ReplicatedReader::ask(const NetworkCopy& copy, 
   }
   const auto good = static_cast<std::size_t>(std::ranges::count_if(*answer, [](const auto& part) { return part.has_value(); }));
   note_latency(copy.network, took);
+  std::uint64_t size_bytes = 0;
+  for (const auto& part : *answer) size_bytes += part ? part->size() : 0;
+  note_pace(copy.network, took, size_bytes);
   {
     const std::lock_guard lock(mutex_);
     health_[copy.network].faults.reads += good > 0 ? 1 : 0;

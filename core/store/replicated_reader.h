@@ -5,6 +5,7 @@
 #include <list>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "core/base/clock.h"
@@ -32,6 +33,12 @@ struct NetworkFaults {
   std::string last_fault;
 };
 
+/// How fast a network answers, smoothed.
+struct NetworkPace {
+  std::chrono::nanoseconds round_trip{0};  ///< of an answer so small that its size does not matter
+  double bytes_per_second = 0;             ///< of one large answer
+};
+
 /// Reads records and objects from whichever network has them good: the best first by measured latency and past honesty, the others
 /// when it fails, is slow, or lies. Bytes that do not verify never leave it. Each fault is logged, counted and marks its network.
 /// Borrows networks and clock. Safe from any thread.
@@ -56,6 +63,10 @@ class ReplicatedReader {
   [[nodiscard]] std::map<std::string, NetworkFaults> faults() const;
   /// `copies` with the best network first; unknown networks are left out.
   [[nodiscard]] std::vector<NetworkCopy> in_order(const std::vector<NetworkCopy>& copies) const;
+  /// Whether one of them lies on a network whose reads cost what those of a disk of this machine cost.
+  [[nodiscard]] bool is_at_hand(const std::vector<NetworkCopy>& copies) const;
+  /// Of the network that would be asked first for these; nullopt until it has given both a small answer and a large one.
+  [[nodiscard]] std::optional<NetworkPace> pace(const std::vector<NetworkCopy>& copies) const;
   /// Told of every fault, on the reading thread: (network, what, message). Set before the first read.
   using FaultListener = std::function<void(const std::string&, ErrorCode, const std::string&)>;
   void on_fault(FaultListener listener) { listener_ = std::move(listener); }
@@ -63,6 +74,7 @@ class ReplicatedReader {
  private:
   struct Health {
     NetworkFaults faults;
+    NetworkPace pace;
     double mark = 0;  // bad marks, halving with time
     MonoTime marked{};
   };
@@ -88,6 +100,7 @@ class ReplicatedReader {
   /// Puts what `answer` has good into its place in `results`; `wanted` and `open` keep what is still missing.
   static void settle(Answer& answer, Wanted& wanted, std::vector<std::size_t>& open, std::vector<Bytes>& results);
   void note_latency(const std::string& network, std::chrono::nanoseconds took);
+  void note_pace(const std::string& network, std::chrono::nanoseconds took, std::uint64_t size_bytes);
   void note_fault(const std::string& network, const Error& error);
   [[nodiscard]] double mark_now(const Health& health, MonoTime now) const;
   [[nodiscard]] std::chrono::nanoseconds hedge_delay(const NetworkCopy& copy) const;

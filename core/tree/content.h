@@ -22,6 +22,12 @@ class ContentReader {
   /// The extents that overlap [offset, offset + size), in order; for inline and empty content none. Errors: kCorrupt; the source's.
   Result<std::vector<Located>> extents(const Content& content, std::uint64_t offset, std::uint64_t size,
                                        const CallContext& context) const;
+  /// The file's bytes in [offset, offset + size) as they lie in memory, one piece after the other; what lies beyond the file's size is left out.
+  struct Piece {
+    SharedBytes bytes;        ///< of a chunk; empty for a hole
+    std::size_t zeros = 0;    ///< of a hole; 0 for bytes
+  };
+  Result<std::vector<Piece>> pieces(const Inode& inode, std::uint64_t offset, std::uint64_t size, const CallContext& context) const;
   /// Fills `out` with the file's bytes from `offset`; what lies beyond the file's size is not read: the count of bytes read is returned.
   Result<std::size_t> read(const Inode& inode, std::uint64_t offset, MutableByteView out, const CallContext& context) const;
 

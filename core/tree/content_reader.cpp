@@ -37,14 +37,6 @@ Status search_list(Search& search, const NodeRef& root, std::optional<std::uint8
   return ok_status();
 }
 
-void copy_part(ByteView from, std::uint64_t from_offset, MutableByteView out, std::uint64_t out_offset) {
-  const std::uint64_t begin = std::max(from_offset, out_offset);
-  const std::uint64_t end = std::min(from_offset + from.size(), out_offset + out.size());
-  if (begin >= end) return;
-  std::copy_n(from.begin() + static_cast<std::ptrdiff_t>(begin - from_offset), end - begin,
-              out.begin() + static_cast<std::ptrdiff_t>(begin - out_offset));
-}
-
 }  // namespace
 
 Result<std::vector<ContentReader::Located>> ContentReader::extents(const Content& content, std::uint64_t offset, std::uint64_t size,
@@ -66,40 +58,55 @@ Result<std::vector<ContentReader::Located>> ContentReader::extents(const Content
   return std::move(search.found);
 }
 
-Result<std::size_t> ContentReader::read(const Inode& inode, std::uint64_t offset, MutableByteView out, const CallContext& context) const {
+Result<std::vector<ContentReader::Piece>> ContentReader::pieces(const Inode& inode, std::uint64_t offset, std::uint64_t size,
+                                                                const CallContext& context) const {
   if (std::holds_alternative<LinkTableContent>(inode.content) || std::holds_alternative<DirectoryContent>(inode.content)) {
     return Error(ErrorCode::kInvalidArgument, "reading an entry that has no bytes of its own");
   }
-  if (offset >= inode.size_bytes) return std::size_t{0};
-  const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(out.size(), inode.size_bytes - offset));
-  const MutableByteView wanted = out.first(size);
+  std::vector<Piece> pieces;
+  if (offset >= inode.size_bytes || size == 0) return pieces;
+  const std::uint64_t end = offset + std::min(size, inode.size_bytes - offset);
   if (const auto* inlined = std::get_if<InlineContent>(&inode.content)) {
     if (inlined->bytes.size() != inode.size_bytes) return Error(ErrorCode::kCorrupt, "an inline content of another size than its file");
-    copy_part(inlined->bytes, 0, wanted, offset);
-    return size;
+    pieces.push_back({SharedBytes::copy_of(ByteView(inlined->bytes).subspan(offset, end - offset)), 0});
+    return pieces;
   }
-  HOLDFAST_ASSIGN(const std::vector<Located> located, extents(inode.content, offset, size, context));
+  HOLDFAST_ASSIGN(const std::vector<Located> located, extents(inode.content, offset, end - offset, context));
   std::vector<ChunkRef> refs;
-  for (const Located& part : located) {
-    if (part.extent.chunk) refs.push_back(*part.extent.chunk);
+  for (const Located& each : located) {
+    if (each.extent.chunk) refs.push_back(*each.extent.chunk);
   }
   if (refs.size() > 1) source_.prefetch(refs);
   std::uint64_t covered = offset;
-  for (const Located& part : located) {
-    const std::uint64_t end = std::min(part.offset + part.extent.size_bytes, offset + size);
-    if (part.offset > covered) break;
-    if (part.extent.chunk) {
-      HOLDFAST_ASSIGN(const auto plain, source_.read(*part.extent.chunk, context));
-      if (plain.size() != part.extent.size_bytes) return Error(ErrorCode::kCorrupt, "a chunk of another size than its reference says");
-      copy_part(plain.view(), part.offset, wanted, offset);
+  for (const Located& each : located) {
+    const std::uint64_t until = std::min(each.offset + each.extent.size_bytes, end);
+    if (each.offset > covered || until <= covered) break;
+    if (each.extent.chunk) {
+      HOLDFAST_ASSIGN(const SharedBytes plain, source_.read(*each.extent.chunk, context));
+      if (plain.size() != each.extent.size_bytes) return Error(ErrorCode::kCorrupt, "a chunk of another size than its reference says");
+      pieces.push_back({plain.part(covered - each.offset, until - covered), 0});
     } else {
-      const std::uint64_t begin = std::max(part.offset, offset);
-      std::fill_n(wanted.begin() + static_cast<std::ptrdiff_t>(begin - offset), end - begin, std::uint8_t{0});
+      pieces.push_back({{}, static_cast<std::size_t>(until - covered)});
     }
-    covered = end;
+    covered = until;
   }
-  if (covered != offset + size) return Error(ErrorCode::kCorrupt, "a content that ends before its file does");
-  return size;
+  if (covered != end) return Error(ErrorCode::kCorrupt, "a content that ends before its file does");
+  return pieces;
+}
+
+Result<std::size_t> ContentReader::read(const Inode& inode, std::uint64_t offset, MutableByteView out, const CallContext& context) const {
+  HOLDFAST_ASSIGN(const std::vector<Piece> found, pieces(inode, offset, out.size(), context));
+  std::size_t done = 0;
+  for (const Piece& piece : found) {
+    const std::size_t size = piece.bytes.size() + piece.zeros;
+    if (piece.zeros > 0) {
+      std::fill_n(out.begin() + static_cast<std::ptrdiff_t>(done), size, std::uint8_t{0});
+    } else {
+      std::ranges::copy(piece.bytes.view(), out.begin() + static_cast<std::ptrdiff_t>(done));
+    }
+    done += size;
+  }
+  return done;
 }
 
 }  // namespace holdfast

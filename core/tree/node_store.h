@@ -19,6 +19,10 @@ class ChunkSource {
   virtual Result<SharedBytes> read(const ChunkRef& ref, const CallContext& context) = 0;
   /// A hint that these will be read soon, in this order; returns at once, never fails.
   virtual void prefetch(std::span<const ChunkRef> refs) = 0;
+  /// A hint that these will be read, though not at once: what lies far away is brought onto this machine, still sealed, with what it leans on. Returns at once, never fails.
+  virtual void bring_near(std::span<const ChunkRef> /*refs*/) {}
+  /// How many bytes of plaintext ahead of a sequential reader bring_near() is worth asking for, as networks were measured to be; 0 where nothing is far.
+  [[nodiscard]] virtual std::uint64_t worth_ahead_bytes() const { return 0; }
 };
 
 /// Where nodes and finished chunks go. Safe from any thread.

@@ -32,10 +32,10 @@ std::vector<Chunk> store_chunks(IngestRig& rig, int count, std::size_t size = 10
 }
 
 TEST(StoredChunkSource, ChunkOnNetworksOnly_IsFetchedOnceAndThenCached) {
-  IngestRig rig;
+  IngestRig rig;  // network b is far away
   ASSERT_TRUE(rig.open());
   const auto chunks = store_chunks(rig, 3);
-  rig.move_to_networks({"a"});
+  rig.move_to_networks({"b"});
   EXPECT_EQ(*rig.source->read(chunks[1].ref, {}), chunks[1].plain);
   EXPECT_EQ(rig.source->counters().network_reads, 1U);
   ASSERT_TRUE(rig.open());  // memory is empty, the cache is not

@@ -3,7 +3,7 @@ import shutil
 
 from data import concatenation, decoys, pattern, pieces, sorted_lines, twins, unsorted, zeros
 from holdfast_tool import Holdfast
-from measure import drop_caches
+from measure import add, drop_caches
 
 # Name, what is stored before (unmeasured), what is measured; each is given a folder to fill, the size in bytes and a dump.
 CASES = (
@@ -36,9 +36,9 @@ def case_rows(data, name, before, make, settings):
         folder = filled(data, make)
         drop_caches()
         step = tool.backup(folder)
-        tool.settle()
+        whole = add(step, tool.settle())
         shutil.rmtree(folder)
-        return {name: step, f"{name}, stored": tool.stored() - stored_before}
+        return {name: step, f"{name}, on its network": whole, f"{name}, stored": tool.stored() - stored_before}
     finally:
         tool.close()
         shutil.rmtree(tool.folder)

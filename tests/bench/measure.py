@@ -34,8 +34,13 @@ def measured(command, env=None, extra_pid=None, cwd=None, out=None):
     start = time.monotonic()
     with open(out or os.devnull, "wb") as stdout:
         child = subprocess.Popen(command, env=env, cwd=cwd, stdout=stdout, stderr=subprocess.PIPE)
-    error = child.stderr.read()
-    _, status, usage = os.wait4(child.pid, 0)
+    try:
+        error = child.stderr.read()
+        _, status, usage = os.wait4(child.pid, 0)
+    except BaseException:  # the benchmark is ended: nothing may keep a mount busy
+        child.kill()
+        child.wait()
+        raise
     wall = time.monotonic() - start
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode != 0:

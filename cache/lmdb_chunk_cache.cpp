@@ -33,32 +33,40 @@ LmdbChunkCache::~LmdbChunkCache() {
   if (!closed) log_warning("the index of the chunk cache will be made again at the next start: " + closed.error().message());
 }
 
-std::optional<Bytes> LmdbChunkCache::miss(bool damaged) {
+std::optional<VerifiedRecord> LmdbChunkCache::miss(bool damaged) {
   misses_.fetch_add(1, std::memory_order_relaxed);
   if (damaged) damaged_.fetch_add(1, std::memory_order_relaxed);
   return std::nullopt;
 }
 
-std::optional<Bytes> LmdbChunkCache::get(const ChunkId& id) {
+std::optional<VerifiedRecord> LmdbChunkCache::get(const ChunkId& id) {
+  std::shared_ptr<const Bytes> waits;
   {
     const std::lock_guard lock(mutex_);
     if (closed_) return miss(false);
     const auto found = waiting_.find(id);
     if (found != waiting_.end()) {
       if (!found->second.record) return miss(false);
-      hits_.fetch_add(1, std::memory_order_relaxed);
-      return *found->second.record;  // came through put() a moment ago, so it was verified
+      waits = found->second.record;
     }
+  }
+  if (waits != nullptr) {
+    std::optional<VerifiedRecord> verified = VerifiedRecord::check(id, waits);
+    if (!verified) return miss(true);
+    hits_.fetch_add(1, std::memory_order_relaxed);
+    return verified;
   }
   auto found = files_->find(id);
   if (found && !*found) return miss(false);
-  if (!found || !verify_record(id, (*found)->record)) {
+  std::optional<VerifiedRecord> verified;
+  if (found) verified = VerifiedRecord::check(id, SharedBytes::of(std::move((*found)->record)));
+  if (!verified) {
     drop(id);
     return miss(true);
   }
   (*found)->segment->mark_hit((*found)->place);
   hits_.fetch_add(1, std::memory_order_relaxed);
-  return std::move((*found)->record);
+  return verified;
 }
 
 void LmdbChunkCache::put(const ChunkId& id, ByteView record) {

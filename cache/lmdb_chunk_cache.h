@@ -35,7 +35,7 @@ class LmdbChunkCache final : public ChunkCache {
   /// Closes as close() does; a failure is logged and costs the next start a scan.
   ~LmdbChunkCache() override;
 
-  std::optional<Bytes> get(const ChunkId& id) override;
+  std::optional<VerifiedRecord> get(const ChunkId& id) override;
   void put(const ChunkId& id, ByteView record) override;
   void drop(const ChunkId& id) override;
   /// used_bytes is what the files take, never above limit_bytes.
@@ -56,7 +56,7 @@ class LmdbChunkCache final : public ChunkCache {
   void hand_over(const ChunkId& id, std::shared_ptr<const Bytes> record);
   void write_loop();
   void write_batch(std::unique_lock<std::mutex>& lock);
-  std::optional<Bytes> miss(bool damaged);
+  std::optional<VerifiedRecord> miss(bool damaged);
 
   const std::uint64_t limit_;
   std::unique_ptr<CacheFiles> files_;

@@ -49,8 +49,8 @@ Status set_strategy(DatabasePolicy& policy, const std::string& value) {
   if (std::find(known.begin(), known.end(), value) == known.end()) {
     return bad_value("strategy", value, "wants one of incremental, full, realtime, compliance");
   }
-  if (value != "incremental") {
-    return Error(ErrorCode::kUnsupported, "strategy '" + value + "' is not there yet; this version has incremental");
+  if (value != "incremental" && value != "full") {
+    return Error(ErrorCode::kUnsupported, "strategy '" + value + "' is not there yet; this version has incremental and full");
   }
   policy.strategy = value;
   return ok_status();

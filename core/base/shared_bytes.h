@@ -20,6 +20,7 @@ class SharedBytes {
   SharedBytes(std::shared_ptr<const Bytes> whole) : view_(*whole), owner_(std::move(whole)) {}
   /// `view` lies in what `owner` keeps.
   SharedBytes(ByteView view, std::shared_ptr<const void> owner) : view_(view), owner_(std::move(owner)) {}
+  static SharedBytes of(Bytes bytes) { return {std::make_shared<const Bytes>(std::move(bytes))}; }
   static SharedBytes copy_of(ByteView bytes) { return {std::make_shared<const Bytes>(bytes.begin(), bytes.end())}; }
 
   /// Copies of both, one after the other.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "core/base/ids.h"
 #include "core/base/random_source.h"
 #include "core/base/shared_bytes.h"
+#include "core/crypto/verified_record.h"
 #include "core/format/chunk_ref.h"
 
 namespace holdfast {
@@ -102,7 +104,22 @@ struct DecodedChunk {
 /// Safe from any thread.
 Result<DecodedChunk> open_chunk(const ChunkRef& ref, ByteView record, BaseResolver* bases);
 
-/// The bases of a difference, without their plaintext; the references have no fp. None for a whole chunk, which is not opened for that. Errors: as open_chunk.
+/// The same of a record that was verified before; kCorrupt too when it is that of another chunk.
+Result<DecodedChunk> open_chunk(const ChunkRef& ref, const VerifiedRecord& record, BaseResolver* bases);
+
+/// A difference, opened but for its bases.
+struct OpenedDifference {
+  ChunkRef ref;
+  std::vector<ChunkRef> bases;  ///< without fp
+  int depth = 0;
+  SharedBytes frame;
+};
+/// Nullopt for a whole chunk, which is not opened for that. Errors: as open_chunk.
+Result<std::optional<OpenedDifference>> open_difference(const ChunkRef& ref, const VerifiedRecord& record);
+/// What open_chunk() gives for it. Errors: kCorrupt; those of `bases`.
+Result<DecodedChunk> apply_difference(const OpenedDifference& difference, BaseResolver& bases);
+
+/// The bases of a difference, without their plaintext; the references have no fp. None for a whole chunk. Errors: as open_chunk.
 Result<std::vector<ChunkRef>> leans_on(const ChunkRef& ref, ByteView record);
 
 /// Whether `record` is what `id` promises; needs no key.

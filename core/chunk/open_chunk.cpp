@@ -38,55 +38,41 @@ Result<Prefix> read_prefix(const ChunkRef& ref, ChunkCodec codec, ByteReader& in
 }
 
 /// The plaintext of the bases, one after the other.
-Result<BaseResolver::Base> resolve_all(const ChunkRef& ref, const Prefix& prefix, BaseResolver& resolver) {
+Result<BaseResolver::Base> resolve_all(const OpenedDifference& difference, BaseResolver& resolver) {
   BaseResolver::Base all;
-  for (const ChunkRef& base : prefix.bases) {
+  for (const ChunkRef& base : difference.bases) {
     HOLDFAST_ASSIGN(BaseResolver::Base found, resolver.resolve(base));
-    if (found.plain.size() != base.plain_size_bytes) return corrupt(ref, "its base has another size than promised");
+    if (found.plain.size() != base.plain_size_bytes) return corrupt(difference.ref, "its base has another size than promised");
     all.depth = std::max(all.depth, found.depth);
     all.plain = all.plain.empty() ? std::move(found.plain) : SharedBytes::joined(all.plain.view(), found.plain.view());
   }
   return all;
 }
 
-Result<DecodedChunk> open_difference(const ChunkRef& ref, ChunkCodec codec, ByteView payload, BaseResolver* bases) {
-  ByteReader in(payload, "difference");
-  HOLDFAST_ASSIGN(const Prefix prefix, read_prefix(ref, codec, in));
-  if (bases == nullptr) {
-    return Error(ErrorCode::kUnsupported, "chunk " + ref.id.hex().substr(0, 16) + " is a difference, and there is no way to its base here");
-  }
-  HOLDFAST_ASSIGN(const BaseResolver::Base all, resolve_all(ref, prefix, *bases));
-  if (all.depth + 1 != prefix.depth) {
-    return corrupt(ref, "a difference of depth " + std::to_string(prefix.depth) + " to a base of depth " + std::to_string(all.depth));
-  }
-  FreshBytes plain(ref.plain_size_bytes);
-  HOLDFAST_TRY(zstd_decompress(in.rest(), all.plain.view(), plain.view()));
-  return DecodedChunk{std::move(plain).share(), prefix.depth};
+/// `payload` is that of a difference.
+Result<OpenedDifference> difference_of(const ChunkRef& ref, ChunkCodec codec, const SharedBytes& payload) {
+  ByteReader in(payload.view(), "difference");
+  HOLDFAST_ASSIGN(Prefix prefix, read_prefix(ref, codec, in));
+  const std::size_t frame_size = in.rest().size();
+  return OpenedDifference{ref, std::move(prefix.bases), prefix.depth, payload.part(payload.size() - frame_size, frame_size)};
 }
 
 Result<DecodedChunk> open_payload(const ChunkRef& ref, ChunkCodec codec, FreshBytes payload, BaseResolver* bases) {
-  switch (codec) {
-    case ChunkCodec::kStored:
-      return DecodedChunk{std::move(payload).share(), 0};
-    case ChunkCodec::kZstd: {
-      FreshBytes plain(ref.plain_size_bytes);
-      HOLDFAST_TRY(zstd_decompress(payload.view(), {}, plain.view()));
-      return DecodedChunk{std::move(plain).share(), 0};
-    }
-    case ChunkCodec::kDifference:
-    case ChunkCodec::kDifferenceToTwo:
-      return open_difference(ref, codec, payload.view(), bases);
+  if (codec == ChunkCodec::kStored) return DecodedChunk{std::move(payload).share(), 0};
+  if (codec == ChunkCodec::kZstd) {
+    FreshBytes plain(ref.plain_size_bytes);
+    HOLDFAST_TRY(zstd_decompress(payload.view(), {}, plain.view()));
+    return DecodedChunk{std::move(plain).share(), 0};
   }
-  return corrupt(ref, "an impossible codec");
+  HOLDFAST_ASSIGN(const OpenedDifference difference, difference_of(ref, codec, std::move(payload).share()));
+  if (bases == nullptr) {
+    return Error(ErrorCode::kUnsupported, "chunk " + ref.id.hex().substr(0, 16) + " is a difference, and there is no way to its base here");
+  }
+  return apply_difference(difference, *bases);
 }
 
-}  // namespace
-
-namespace {
-
-/// The header of a record that is the one its reference names.
-Result<RecordHeader> check_record(const ChunkRef& ref, ByteView record) {
-  if (!verify_record(ref.id, record)) return corrupt(ref, "the bytes are not those that its id names");
+/// The header of a record that has the id of its reference.
+Result<RecordHeader> check_header(const ChunkRef& ref, ByteView record) {
   HOLDFAST_ASSIGN(const RecordHeader header, decode_record_header(record));
   if (record.size() != header.record_size_bytes()) {
     return corrupt(ref, "a record of " + std::to_string(record.size()) + " bytes that says it has " +
@@ -95,6 +81,17 @@ Result<RecordHeader> check_record(const ChunkRef& ref, ByteView record) {
   if (header.kind != ref.kind) return corrupt(ref, "it is of another kind than its reference says");
   if (header.plain_size_bytes != ref.plain_size_bytes) return corrupt(ref, "it is of another size than its reference says");
   return header;
+}
+
+Error another_record(const ChunkRef& ref) { return corrupt(ref, "the bytes are not those that its id names"); }
+
+Status check_id(const ChunkRef& ref, const VerifiedRecord& record) { return record.id() == ref.id ? ok_status() : Status(another_record(ref)); }
+
+/// Shares `record`, which must stay as long as what is returned.
+Result<VerifiedRecord> verified_record(const ChunkRef& ref, ByteView record) {
+  std::optional<VerifiedRecord> verified = VerifiedRecord::check(ref.id, SharedBytes(record, nullptr));
+  if (!verified) return another_record(ref);
+  return *std::move(verified);
 }
 
 Result<FreshBytes> open_record(const ChunkRef& ref, const RecordHeader& header, ByteView record) {
@@ -108,19 +105,41 @@ Result<FreshBytes> open_record(const ChunkRef& ref, const RecordHeader& header, 
 
 }  // namespace
 
-Result<DecodedChunk> open_chunk(const ChunkRef& ref, ByteView record, BaseResolver* bases) {
-  HOLDFAST_ASSIGN(const RecordHeader header, check_record(ref, record));
-  HOLDFAST_ASSIGN(FreshBytes payload, open_record(ref, header, record));
+Result<DecodedChunk> open_chunk(const ChunkRef& ref, const VerifiedRecord& record, BaseResolver* bases) {
+  HOLDFAST_TRY(check_id(ref, record));
+  HOLDFAST_ASSIGN(const RecordHeader header, check_header(ref, record.view()));
+  HOLDFAST_ASSIGN(FreshBytes payload, open_record(ref, header, record.view()));
   return open_payload(ref, header.codec, std::move(payload), bases);
 }
 
+Result<DecodedChunk> open_chunk(const ChunkRef& ref, ByteView record, BaseResolver* bases) {
+  HOLDFAST_ASSIGN(const VerifiedRecord verified, verified_record(ref, record));
+  return open_chunk(ref, verified, bases);
+}
+
+Result<std::optional<OpenedDifference>> open_difference(const ChunkRef& ref, const VerifiedRecord& record) {
+  HOLDFAST_TRY(check_id(ref, record));
+  HOLDFAST_ASSIGN(const RecordHeader header, check_header(ref, record.view()));
+  if (!is_difference(header.codec)) return std::optional<OpenedDifference>();
+  HOLDFAST_ASSIGN(FreshBytes payload, open_record(ref, header, record.view()));
+  HOLDFAST_ASSIGN(OpenedDifference difference, difference_of(ref, header.codec, std::move(payload).share()));
+  return std::optional(std::move(difference));
+}
+
+Result<DecodedChunk> apply_difference(const OpenedDifference& difference, BaseResolver& bases) {
+  HOLDFAST_ASSIGN(const BaseResolver::Base all, resolve_all(difference, bases));
+  if (all.depth + 1 != difference.depth) {
+    return corrupt(difference.ref, "a difference of depth " + std::to_string(difference.depth) + " to a base of depth " + std::to_string(all.depth));
+  }
+  FreshBytes plain(difference.ref.plain_size_bytes);
+  HOLDFAST_TRY(zstd_decompress(difference.frame.view(), all.plain.view(), plain.view()));
+  return DecodedChunk{std::move(plain).share(), difference.depth};
+}
+
 Result<std::vector<ChunkRef>> leans_on(const ChunkRef& ref, ByteView record) {
-  HOLDFAST_ASSIGN(const RecordHeader header, check_record(ref, record));
-  if (!is_difference(header.codec)) return std::vector<ChunkRef>();
-  HOLDFAST_ASSIGN(FreshBytes payload, open_record(ref, header, record));
-  ByteReader in(payload.view(), "difference");
-  HOLDFAST_ASSIGN(Prefix prefix, read_prefix(ref, header.codec, in));
-  return std::move(prefix.bases);
+  HOLDFAST_ASSIGN(const VerifiedRecord verified, verified_record(ref, record));
+  HOLDFAST_ASSIGN(std::optional<OpenedDifference> difference, open_difference(ref, verified));
+  return difference ? std::move(difference->bases) : std::vector<ChunkRef>();
 }
 
 }  // namespace holdfast

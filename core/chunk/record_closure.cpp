@@ -13,23 +13,23 @@ std::size_t RecordClosure::number_of(const ChunkRef& ref) const noexcept {
   return static_cast<std::size_t>(std::find_if(members_.begin(), members_.end(), is_it) - members_.begin());
 }
 
-Status RecordClosure::take(Bytes record) {
+Status RecordClosure::take(VerifiedRecord record) {
   const std::size_t self = taken_++;
   HOLDFAST_CHECK(self < members_.size());
-  const Result<RecordHeader> header = decode_record_header(record);
-  if (header && is_difference(header->codec)) {
-    HOLDFAST_ASSIGN(const std::vector<ChunkRef> bases, leans_on(members_[self].ref, record));
+  HOLDFAST_ASSIGN(members_[self].difference, open_difference(members_[self].ref, record));
+  members_[self].record_size_bytes = record.size();
+  if (members_[self].difference) {
+    const std::vector<ChunkRef> bases = members_[self].difference->bases;
     for (const ChunkRef& base : bases) {
       const std::size_t number = number_of(base);
-      if (number == members_.size()) members_.push_back({base, {}, {}, false});
+      if (number == members_.size()) members_.emplace_back(base);
       members_[self].bases.push_back(number);
     }
-    members_[self].is_difference = true;
     if (members_.size() - 1 > kLeansOnMax) {
       return Error(ErrorCode::kCorrupt, "chunk " + members_.front().ref.id.hex().substr(0, 16) + " leans on more than " + std::to_string(kLeansOnMax) + " others");
     }
   }
-  members_[self].record = std::move(record);
+  if (!members_[self].difference) members_[self].whole = std::move(record);
   return ok_status();
 }
 
@@ -48,7 +48,8 @@ class RecordClosure::Opener final : public BaseResolver {
     if (opened_[number]) return *opened_[number];
     // A record names its bases by their digests, so no chunk can lean on itself; yet nothing from outside shall decide how deep this goes.
     if (++nesting_ > kDifferenceDepthMax + 1) return Error(ErrorCode::kCorrupt, "a chain of differences that is too long");
-    Result<DecodedChunk> decoded = open_chunk(closure_.members_[number].ref, closure_.members_[number].record, this);
+    const Member& member = closure_.members_[number];
+    Result<DecodedChunk> decoded = member.difference ? apply_difference(*member.difference, *this) : open_chunk(member.ref, *member.whole, this);
     --nesting_;
     if (!decoded) return decoded.error();
     opened_[number] = Opened{std::move(decoded->plain), decoded->depth};
@@ -81,7 +82,7 @@ RecordClosure::Cost RecordClosure::cost(std::span<const std::size_t> members) co
     if (seen[number]) continue;
     seen[number] = true;
     const Member& member = members_[number];
-    (member.is_difference ? cost.difference_bytes : cost.whole_bytes) += member.record.size();
+    (member.difference ? cost.difference_bytes : cost.whole_bytes) += member.record_size_bytes;
     ++cost.records;
     todo.insert(todo.end(), member.bases.begin(), member.bases.end());
   }

@@ -12,7 +12,7 @@ namespace holdfast {
 /// The records of a chunk and of all that it leans on, gathered one by one, and the plaintexts that they give. Copied by value; one thread at a time.
 class RecordClosure {
  public:
-  explicit RecordClosure(const ChunkRef& chunk) { members_.push_back({chunk, {}, {}, false}); }
+  explicit RecordClosure(const ChunkRef& chunk) { members_.emplace_back(chunk); }
 
   [[nodiscard]] bool is_complete() const noexcept { return taken_ == members_.size(); }
   /// Whose record is wanted next; there is none when all are there.
@@ -20,9 +20,8 @@ class RecordClosure {
     HOLDFAST_CHECK(!is_complete());
     return members_[taken_].ref;
   }
-  /// The record of next(). That of a difference is verified at once, that of a whole chunk when it is opened. Errors: as leans_on(); kCorrupt where the chunk leans on more than
-  /// kLeansOnMax others. After an error the closure is of no use.
-  Status take(Bytes record);
+  /// The record of next(). Errors: as open_difference(); kCorrupt where the chunk leans on more than kLeansOnMax others. After an error the closure is of no use.
+  Status take(VerifiedRecord record);
 
   /// Of the chunk itself, or one that it leans on; is_complete() must be true. What is leaned on is opened once, however many lean on it. Errors: as open_chunk().
   struct Opened {
@@ -46,10 +45,12 @@ class RecordClosure {
 
  private:
   struct Member {
+    explicit Member(const ChunkRef& of) : ref(of) {}
     ChunkRef ref;
-    Bytes record;
+    std::optional<VerifiedRecord> whole;         ///< one of the two, once it was taken
+    std::optional<OpenedDifference> difference;
+    std::size_t record_size_bytes = 0;
     std::vector<std::size_t> bases;
-    bool is_difference = false;
   };
   class Opener;
   [[nodiscard]] std::size_t number_of(const ChunkRef& ref) const noexcept;

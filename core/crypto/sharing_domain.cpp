@@ -8,13 +8,14 @@
 
 namespace holdfast {
 
-std::uint32_t sharing_domain(std::vector<std::string> networks) {
+std::uint32_t sharing_domain(std::vector<std::string> networks, bool stands_alone) {
   std::sort(networks.begin(), networks.end());
   Sha256 hash;
   for (const std::string& network : networks) {
     hash.update(as_bytes(network));
     hash.update(as_bytes(std::string_view("\0", 1)));
   }
+  if (stands_alone) hash.update(as_bytes(std::string_view("\x01", 1)));
   return load_le<std::uint32_t>(hash.finish().view());
 }
 

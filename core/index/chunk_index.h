@@ -7,6 +7,7 @@
 #include <span>
 
 #include "core/base/ids.h"
+#include "core/crypto/verified_record.h"
 
 namespace holdfast {
 
@@ -62,7 +63,7 @@ class ChunkCache {
  public:
   virtual ~ChunkCache() = default;
   /// The record with that id, verified against it; a damaged entry is dropped and is a miss. Errors never reach the caller: they are misses, counted.
-  virtual std::optional<Bytes> get(const ChunkId& id) = 0;
+  virtual std::optional<VerifiedRecord> get(const ChunkId& id) = 0;
   /// Keeps a record that the caller has verified. May do nothing.
   virtual void put(const ChunkId& id, ByteView record) = 0;
   virtual void drop(const ChunkId& id) = 0;

@@ -13,7 +13,7 @@ class MemoryChunkCache final : public ChunkCache {
  public:
   explicit MemoryChunkCache(std::uint64_t limit_bytes) { stats_.limit_bytes = limit_bytes; }
 
-  std::optional<Bytes> get(const ChunkId& id) override {
+  std::optional<VerifiedRecord> get(const ChunkId& id) override {
     Bytes record;
     {
       const std::lock_guard lock(mutex_);
@@ -26,16 +26,16 @@ class MemoryChunkCache final : public ChunkCache {
       record = found->second->record;
     }
     // Hashing stays outside the lock: readers don't wait for each other.
-    const bool good = verify_record(id, record);
+    std::optional<VerifiedRecord> verified = VerifiedRecord::check(id, SharedBytes::of(std::move(record)));
     const std::lock_guard lock(mutex_);
-    if (!good) {
+    if (!verified) {
       ++stats_.damaged;
       ++stats_.misses;
       erase(id);
       return std::nullopt;
     }
     ++stats_.hits;
-    return record;
+    return verified;
   }
 
   void put(const ChunkId& id, ByteView record) override {

@@ -24,7 +24,7 @@ std::optional<BaseReader::Chain> BaseReader::chain(const ChunkRef& ref) const {
     const ChunkId id = chain.records.next().id;
     const std::optional<ChunkLocation> at = locate(id);
     if (!at || !trust_.is_here(at->pack)) return std::nullopt;
-    std::optional<Bytes> record = record_at(id, *at);
+    std::optional<VerifiedRecord> record = record_at(id, *at);
     if (!record) return std::nullopt;
     if (const Status taken = chain.records.take(*std::move(record)); !taken) {
       log_debug("a base that can't be used: " + taken.error().message());
@@ -35,24 +35,25 @@ std::optional<BaseReader::Chain> BaseReader::chain(const ChunkRef& ref) const {
   return chain;
 }
 
-std::optional<Bytes> BaseReader::record_at(const ChunkId& id, const ChunkLocation& at) const {
-  if (auto ahead = windows_.find(at)) return ahead;
+std::optional<VerifiedRecord> BaseReader::record_at(const ChunkId& id, const ChunkLocation& at) const {
+  if (auto ahead = windows_.find(at)) return VerifiedRecord::check(id, *std::move(ahead));
   Result<std::optional<Bytes>> staged = parts_.stage.read(at);
-  if (staged && *staged) return *std::move(staged);
+  if (staged && *staged) return VerifiedRecord::check(id, SharedBytes::of(**std::move(staged)));
   if (auto cached = parts_.cache.get(id)) return cached;
-  return from_network(at);
+  return from_network(id, at);
 }
 
-std::optional<Bytes> BaseReader::from_network(const ChunkLocation& at) const {
+std::optional<VerifiedRecord> BaseReader::from_network(const ChunkId& id, const ChunkLocation& at) const {
   const auto row = parts_.stage.table().find(at.pack);
   if (!row) return std::nullopt;
   for (const NetworkCopy& copy : parts_.placement.copies(row->id)) {
     const auto store = parts_.networks.find(copy.network);
     if (store == nullptr || !store->traits().is_at_hand) continue;
-    Result<Bytes> record = windows_.read(at, row->size_bytes, [&](std::uint64_t offset, MutableByteView out) {
+    Result<SharedBytes> record = windows_.read(at, row->size_bytes, [&](std::uint64_t offset, MutableByteView out) {
       return store->read(copy.ref, offset, out, with_timeout({}, parts_.clock, kReadTimeout));
     });
-    if (record) return *std::move(record);
+    if (!record) continue;
+    if (auto verified = VerifiedRecord::check(id, *std::move(record))) return verified;
   }
   return std::nullopt;
 }

@@ -38,8 +38,8 @@ class BaseReader {
 
  private:
   [[nodiscard]] std::optional<ChunkLocation> locate(const ChunkId& id) const;
-  [[nodiscard]] std::optional<Bytes> record_at(const ChunkId& id, const ChunkLocation& at) const;
-  [[nodiscard]] std::optional<Bytes> from_network(const ChunkLocation& at) const;
+  [[nodiscard]] std::optional<VerifiedRecord> record_at(const ChunkId& id, const ChunkLocation& at) const;
+  [[nodiscard]] std::optional<VerifiedRecord> from_network(const ChunkId& id, const ChunkLocation& at) const;
 
   const Parts parts_;
   const PackTrust trust_;

@@ -89,7 +89,7 @@ std::vector<StoredChunkSource::State::Wanted> StoredChunkSource::State::gather(s
     each.at = *at;
     const auto row = parts.stage.table().find(at->pack);
     const bool is_staged = !row || row->state == PackState::kStaged;  // an open pack has no row yet
-    std::optional<Bytes> record = is_staged ? read_staged(*at) : read_near(each.records.next(), *at);
+    std::optional<VerifiedRecord> record = is_staged ? read_staged(each.records.next().id, *at) : read_near(each.records.next(), *at);
     if (record) {
       take(std::move(each), *std::move(record), wave);
     } else if (is_staged) {
@@ -113,7 +113,7 @@ std::vector<StoredChunkSource::State::Wanted> StoredChunkSource::State::gather(s
 }
 
 /// Opens the chunk if that was the last record that it needs; else it goes to those that lean.
-void StoredChunkSource::State::take(Wanted wanted, Bytes record, Wave& wave) {
+void StoredChunkSource::State::take(Wanted wanted, VerifiedRecord record, Wave& wave) {
   if (!wanted.records.take(std::move(record))) {
     give_up(wanted);
   } else if (!wanted.records.is_complete()) {
@@ -185,14 +185,14 @@ void StoredChunkSource::State::fetch_range(Range range, Wave& wave) {
     if (records.empty() || records.back().offset != each.at.offset) records.push_back({each.records.next().id, each.at.offset, each.at.record_size_bytes});
   }
   const CallContext context = with_timeout({MonoTime::max(), wave.stop}, parts.clock, options.prefetch_timeout);
-  Result<std::vector<Bytes>> fetched = parts.networks.read_records(range.copies, records, context);
+  const Result<std::vector<VerifiedRecord>> fetched = parts.networks.read_records(range.copies, records, context);
   if (!fetched) {
     log_debug("prefetching: " + fetched.error().message());
     for (const Wanted& each : range.wanted) give_up(each);
     return;
   }
   ++network_reads;
-  keep(records, *fetched, range.copies);
+  keep(*fetched, range.copies);
   std::size_t i = 0;
   for (Wanted& each : range.wanted) {
     while (records[i].offset != each.at.offset) ++i;

@@ -77,8 +77,8 @@ struct IngestPipeline::State {
   std::mutex encoders_mutex;
   std::vector<std::unique_ptr<ChunkEncoder>> idle_encoders;
 
-  mutable std::shared_mutex levels_mutex;
-  std::map<std::uint32_t, int> levels;
+  mutable std::shared_mutex domains_mutex;
+  std::map<std::uint32_t, DomainHow> domains;
 
   std::atomic<std::uint64_t> chunks_new{0}, chunks_known{0}, chunks_differences{0}, bytes_in{0}, bytes_new{0}, bytes_stored{0};
   std::atomic<bool> committing{false};
@@ -103,7 +103,8 @@ struct IngestPipeline::State {
   Result<ChunkRef> append_record(const EncodedChunk& encoded, const NewRecord& about);
   Result<ChunkRef> store(ChunkEncoder& encoder, const NewChunk& chunk, const Fingerprint& fp);
   Result<ChunkRef> find_or_store(ChunkEncoder& encoder, const NewChunk& chunk, const Fingerprint& fp);
-  int level(std::uint32_t domain) const;
+  DomainHow how(std::uint32_t domain) const;
+  bool has_differences(std::uint32_t domain) const { return parts.bases != nullptr && !how(domain).stands_alone; }
   void count(const Result<ChunkRef>& result, std::size_t plain_bytes, bool known);
   void commit_when_many();
   Fingerprint fingerprint(std::uint32_t domain, ChunkKind kind, ByteView plain) const;
@@ -219,7 +220,7 @@ BaseFinder::Subject IngestPipeline::State::subject_of(const Job& job) const {
 /// As a difference, where there is something to lean on and that pays.
 Result<EncodedChunk> IngestPipeline::State::encode_fresh(ChunkEncoder& encoder, const Fingerprint& fp, Fresh& fresh) {
   const NewChunk chunk{fresh.job->domain, ChunkKind::kData, fresh.job->ticket->plain().view(), {}};
-  if (parts.bases == nullptr) return encode(encoder, chunk, fp);
+  if (!has_differences(chunk.domain)) return encode(encoder, chunk, fp);
   fresh.subject = subject_of(*fresh.job);
   std::optional<BaseFinder::Found> found = parts.bases->find(fresh.subject);
   if (!found) return encode(encoder, chunk, fp);
@@ -256,7 +257,7 @@ void IngestPipeline::State::keep_fresh(const Fresh& fresh, const EncodedChunk& e
   const Result<ChunkRef> result = append_record(encoded, {.domain = fresh.job->domain, .bases = fresh.bases, .base_packs = fresh.base_packs});
   count(result, encoded.ref.plain_size_bytes, false);
   if (result && !fresh.bases.empty()) ++chunks_differences;
-  if (result && parts.bases != nullptr) parts.bases->learn(fresh.subject, encoded.ref.fp, fresh.version);
+  if (result && has_differences(fresh.job->domain)) parts.bases->learn(fresh.subject, encoded.ref.fp, fresh.version);
   end_flight(encoded.ref.fp, result);
 }
 
@@ -322,10 +323,10 @@ Result<std::optional<ChunkRef>> IngestPipeline::State::find_known(const Fingerpr
 
 /// Ids are left to name_chunks().
 EncodeOptions IngestPipeline::State::encode_options(std::uint32_t domain) const {
-  EncodeOptions how;
-  how.zstd_level = level(domain);
-  how.leave_unnamed = true;
-  return how;
+  EncodeOptions chosen;
+  chosen.zstd_level = how(domain).zstd_level;
+  chosen.leave_unnamed = true;
+  return chosen;
 }
 
 Result<EncodedChunk> IngestPipeline::State::encode(ChunkEncoder& encoder, const NewChunk& chunk, const Fingerprint& fp) {
@@ -359,10 +360,10 @@ Result<ChunkRef> IngestPipeline::State::store(ChunkEncoder& encoder, const NewCh
   return result;
 }
 
-int IngestPipeline::State::level(std::uint32_t domain) const {
-  const std::shared_lock lock(levels_mutex);
-  const auto found = levels.find(domain);
-  return found == levels.end() ? EncodeOptions().zstd_level : found->second;
+IngestPipeline::DomainHow IngestPipeline::State::how(std::uint32_t domain) const {
+  const std::shared_lock lock(domains_mutex);
+  const auto found = domains.find(domain);
+  return found == domains.end() ? DomainHow() : found->second;
 }
 
 void IngestPipeline::State::count(const Result<ChunkRef>& result, std::size_t plain_bytes, bool known) {
@@ -433,9 +434,9 @@ IngestPipeline::~IngestPipeline() {
   state_->parts.stage.on_space_freed({});
 }
 
-void IngestPipeline::set_zstd_level(std::uint32_t domain, int level) {
-  const std::unique_lock lock(state_->levels_mutex);
-  state_->levels[domain] = level;
+void IngestPipeline::set_domain(std::uint32_t domain, const DomainHow& how) {
+  const std::unique_lock lock(state_->domains_mutex);
+  state_->domains[domain] = how;
 }
 
 std::vector<std::shared_ptr<ChunkTicket>> IngestPipeline::submit_all(std::uint32_t domain, std::span<const PlainChunk> chunks,

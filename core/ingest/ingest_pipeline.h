@@ -49,8 +49,12 @@ class IngestPipeline final : public ChunkPipeline {
   /// Finishes what was submitted, then joins.
   ~IngestPipeline() override;
 
-  /// Compression of a domain's chunks from now on; 1 unless set.
-  void set_zstd_level(std::uint32_t domain, int level);
+  struct DomainHow {
+    int zstd_level = 1;
+    bool stands_alone = false;  ///< no chunk becomes a difference
+  };
+  /// How chunks of a domain are stored from now on.
+  void set_domain(std::uint32_t domain, const DomainHow& how);
 
   std::vector<std::shared_ptr<ChunkTicket>> submit_all(std::uint32_t domain, std::span<const PlainChunk> chunks, const std::shared_ptr<ChunkTicket>& before) override;
   Result<ChunkRef> put(std::uint32_t domain, ChunkKind kind, ByteView plain,

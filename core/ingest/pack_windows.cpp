@@ -10,8 +10,6 @@ constexpr std::size_t kWindowsMax = 32;              ///< 8 MiB in all: more tha
 constexpr std::uint64_t kWindowBytes = 256 * 1024;
 constexpr std::uint64_t kCloseBytes = 128 * 1024;    ///< records of chunks that are not wanted lie between
 
-Bytes copy_of(ByteView bytes) { return {bytes.begin(), bytes.end()}; }
-
 }  // namespace
 
 PackWindows::Window* PackWindows::window_of(PackNumber pack) {
@@ -31,7 +29,7 @@ PackWindows::Window& PackWindows::new_window(PackNumber pack) {
   return windows_.back();
 }
 
-std::optional<Bytes> PackWindows::find(const ChunkLocation& at) {
+std::optional<SharedBytes> PackWindows::find(const ChunkLocation& at) {
   SharedBytes bytes;
   std::uint64_t skip = 0;
   {
@@ -43,10 +41,10 @@ std::optional<Bytes> PackWindows::find(const ChunkLocation& at) {
     bytes = window->bytes;
     skip = at.offset - window->offset;
   }
-  return copy_of(bytes.view().subspan(skip, at.record_size_bytes));
+  return bytes.part(skip, at.record_size_bytes);
 }
 
-Result<Bytes> PackWindows::read(const ChunkLocation& at, std::uint64_t pack_size_bytes, const Read& read) {
+Result<SharedBytes> PackWindows::read(const ChunkLocation& at, std::uint64_t pack_size_bytes, const Read& read) {
   const std::uint64_t end = at.offset + at.record_size_bytes;
   bool goes_on = false;
   bool lags = false;  // a thread that is a little behind another one, whose stretch shall stay
@@ -69,7 +67,7 @@ Result<Bytes> PackWindows::read(const ChunkLocation& at, std::uint64_t pack_size
     window->last_end = end;
     window->used = ++uses_;
   }
-  return copy_of(bytes.view().first(at.record_size_bytes));
+  return bytes.part(0, at.record_size_bytes);
 }
 
 }  // namespace holdfast

@@ -19,9 +19,9 @@ class PackWindows {
   using Read = std::function<Status(std::uint64_t offset, MutableByteView out)>;
 
   /// A record that lies in a stretch that was read before.
-  [[nodiscard]] std::optional<Bytes> find(const ChunkLocation& at);
+  [[nodiscard]] std::optional<SharedBytes> find(const ChunkLocation& at);
   /// Reads a record, and what follows it where that is likely to be wanted; `pack_size_bytes` bounds it. Errors: those of `read`.
-  Result<Bytes> read(const ChunkLocation& at, std::uint64_t pack_size_bytes, const Read& read);
+  Result<SharedBytes> read(const ChunkLocation& at, std::uint64_t pack_size_bytes, const Read& read);
 
  private:
   struct Window {

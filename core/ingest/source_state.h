@@ -33,14 +33,14 @@ struct StoredChunkSource::State {
   };
   Result<Item> read(const ChunkRef& ref, Way& way, const CallContext& context);
   Result<Item> load(const ChunkRef& ref, Way& way, const CallContext& context);
-  Result<Item> open(const ChunkRef& ref, ByteView record, Way& way, const CallContext& context);
+  Result<Item> open(const ChunkRef& ref, const VerifiedRecord& record, Way& way, const CallContext& context);
   Result<ChunkLocation> locate(const ChunkId& id) const;
-  std::optional<Bytes> read_staged(const ChunkLocation& at);
-  std::optional<Bytes> read_near(const ChunkRef& ref, const ChunkLocation& at);
-  Result<Bytes> fetch(const ChunkId& id, const ChunkLocation& at, const CallContext& context);
-  Result<Bytes> fetch_far(const ChunkId& id, const ChunkLocation& at, const CallContext& context);
+  std::optional<VerifiedRecord> read_staged(const ChunkId& id, const ChunkLocation& at);
+  std::optional<VerifiedRecord> read_near(const ChunkRef& ref, const ChunkLocation& at);
+  Result<VerifiedRecord> fetch(const ChunkId& id, const ChunkLocation& at, const CallContext& context);
+  Result<VerifiedRecord> fetch_far(const ChunkId& id, const ChunkLocation& at, const CallContext& context);
   Result<std::vector<NetworkCopy>> copies(PackNumber pack) const;
-  void keep(std::span<const RecordRange> records, std::span<const Bytes> bytes, const std::vector<NetworkCopy>& copies);
+  void keep(std::span<const VerifiedRecord> records, const std::vector<NetworkCopy>& copies);
 
   // Prefetching (chunk_prefetch.cpp).
   /// Of jobs for threads of its own: those of prefetch(), which open chunks, and those of bring_near(), which wait for networks and only keep what comes.
@@ -81,7 +81,7 @@ struct StoredChunkSource::State {
   void run_prefetch(Queue& from, const std::stop_token& stop);
   void prefetch_now(const std::vector<ChunkRef>& refs, bool is_far, const std::stop_token& stop);
   std::vector<Wanted> gather(std::vector<Wanted> wanted, bool is_far, const std::stop_token& stop);
-  void take(Wanted wanted, Bytes record, Wave& wave);
+  void take(Wanted wanted, VerifiedRecord record, Wave& wave);
   void give_up(const Wanted& wanted);
   void land_gathered(const Wanted& wanted);
   std::vector<Range> ranges_of(PackNumber pack, std::vector<Wanted> wanted, bool is_far);

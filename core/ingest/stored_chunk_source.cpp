@@ -41,7 +41,9 @@ Result<PlainCache::Item> StoredChunkSource::State::read(const ChunkRef& ref, Way
     const ChunkFlights::Place place = flights.join(ref);
     if (!place.flight) return load(ref, way, context);
     if (place.leads) {
-      Result<Item> item = load(ref, way, context);
+      // Somebody may have landed it between the two questions.
+      const auto landed = parts.plain_cache->get(ref);
+      Result<Item> item = landed ? Result<Item>(*landed) : load(ref, way, context);
       // That this caller ran out of time is no answer for the others.
       const bool gave_up = !item && is_of_the_caller(item.error().code());
       flights.land(place.flight, gave_up ? std::nullopt : std::optional(item));
@@ -54,18 +56,13 @@ Result<PlainCache::Item> StoredChunkSource::State::read(const ChunkRef& ref, Way
 
 Result<PlainCache::Item> StoredChunkSource::State::load(const ChunkRef& ref, Way& way, const CallContext& context) {
   HOLDFAST_ASSIGN(const ChunkLocation at, locate(ref.id));
-  if (const auto staged = read_staged(at)) {
-    Result<Item> item = open(ref, *staged, way, context);
-    if (item || verify_record(ref.id, *staged)) return item;
-    ++staging_faults;
-    log_error(name_of(ref.id) + " is damaged in staging; asking elsewhere");
-  }
+  if (const auto staged = read_staged(ref.id, at)) return open(ref, *staged, way, context);
   if (const auto near = read_near(ref, at)) return open(ref, *near, way, context);
-  HOLDFAST_ASSIGN(const Bytes record, fetch_far(ref.id, at, context));
+  HOLDFAST_ASSIGN(const VerifiedRecord record, fetch_far(ref.id, at, context));
   return open(ref, record, way, context);
 }
 
-Result<PlainCache::Item> StoredChunkSource::State::open(const ChunkRef& ref, ByteView record, Way& way,
+Result<PlainCache::Item> StoredChunkSource::State::open(const ChunkRef& ref, const VerifiedRecord& record, Way& way,
                                                         const CallContext& context) {
   SourceResolver bases([&](const ChunkRef& base) -> Result<Item> {
     const auto known = std::find_if(way.bases.begin(), way.bases.end(), [&](const auto& each) { return each.first == base; });
@@ -97,21 +94,26 @@ Result<ChunkLocation> StoredChunkSource::State::locate(const ChunkId& id) const 
   return Error(ErrorCode::kNotFound, name_of(id) + " is in no pack that is known here");
 }
 
-/// The bytes from staging, not verified; nullopt when they are not there or can't be read.
-std::optional<Bytes> StoredChunkSource::State::read_staged(const ChunkLocation& at) {
+/// From staging; nullopt when it is not there, can't be read, or is damaged.
+std::optional<VerifiedRecord> StoredChunkSource::State::read_staged(const ChunkId& id, const ChunkLocation& at) {
   Result<std::optional<Bytes>> staged = parts.stage.read(at);
   if (!staged) {
     ++staging_faults;
     log_error("reading from staging: " + staged.error().message());
     return std::nullopt;
   }
-  if (*staged) ++staged_reads;
-  return std::move(*staged);
+  if (!*staged) return std::nullopt;
+  ++staged_reads;
+  auto verified = VerifiedRecord::check(id, SharedBytes::of(**std::move(staged)));
+  if (verified) return verified;
+  ++staging_faults;
+  log_error(name_of(id) + " is damaged in staging; asking elsewhere");
+  return std::nullopt;
 }
 
 /// The verified record, where it left staging and is on this machine all the same: kept with the nodes of its pack, or
 /// cached.
-std::optional<Bytes> StoredChunkSource::State::read_near(const ChunkRef& ref, const ChunkLocation& at) {
+std::optional<VerifiedRecord> StoredChunkSource::State::read_near(const ChunkRef& ref, const ChunkLocation& at) {
   if (ref.kind != ChunkKind::kData) {
     const auto row = parts.stage.table().find(at.pack);
     auto kept = row ? parts.stage.kept_nodes().read(row->id, ref.id, at) : std::nullopt;
@@ -134,7 +136,7 @@ Result<std::vector<NetworkCopy>> StoredChunkSource::State::copies(PackNumber pac
 }
 
 /// The verified record from the cache or a network.
-Result<Bytes> StoredChunkSource::State::fetch(const ChunkId& id, const ChunkLocation& at, const CallContext& context) {
+Result<VerifiedRecord> StoredChunkSource::State::fetch(const ChunkId& id, const ChunkLocation& at, const CallContext& context) {
   if (auto cached = parts.cache.get(id)) {
     ++cache_hits;
     return std::move(*cached);
@@ -142,26 +144,26 @@ Result<Bytes> StoredChunkSource::State::fetch(const ChunkId& id, const ChunkLoca
   return fetch_far(id, at, context);
 }
 
-Result<Bytes> StoredChunkSource::State::fetch_far(const ChunkId& id, const ChunkLocation& at,
+Result<VerifiedRecord> StoredChunkSource::State::fetch_far(const ChunkId& id, const ChunkLocation& at,
                                                   const CallContext& context) {
   Result<std::vector<NetworkCopy>> where = copies(at.pack);
   if (!where) return std::move(where).error().with_context("reading " + name_of(id));
   const RecordRange range{id, at.offset, at.record_size_bytes};
-  Result<Bytes> record = parts.networks.read_record(*where, range, context);
+  Result<VerifiedRecord> record = parts.networks.read_record(*where, range, context);
   if (!record) return std::move(record).error().with_context("reading " + name_of(id));
   ++network_reads;
-  keep({&range, 1}, {&*record, 1}, *where);
+  keep({&*record, 1}, *where);
   return record;
 }
 
 /// What a network at hand has would only be written to this machine's disk a second time.
-void StoredChunkSource::State::keep(std::span<const RecordRange> records, std::span<const Bytes> bytes, const std::vector<NetworkCopy>& copies) {
-  for (const Bytes& each : bytes) network_bytes += each.size();
+void StoredChunkSource::State::keep(std::span<const VerifiedRecord> records, const std::vector<NetworkCopy>& copies) {
+  for (const VerifiedRecord& record : records) network_bytes += record.size();
   if (parts.networks.is_at_hand(copies)) {
     worth_ahead_bytes = 0;
     return;
   }
-  for (std::size_t i = 0; i < records.size(); ++i) parts.cache.put(records[i].id, bytes[i]);
+  for (const VerifiedRecord& record : records) parts.cache.put(record.id(), record.view());
   learn_pace(copies);
 }
 
@@ -192,13 +194,9 @@ std::uint64_t StoredChunkSource::worth_ahead_bytes() const { return state_->wort
 
 Result<ChunkLocation> StoredChunkSource::locate(const ChunkId& id) const { return state_->locate(id); }
 
-Result<Bytes> StoredChunkSource::read_record(const ChunkId& id, const CallContext& context) {
+Result<VerifiedRecord> StoredChunkSource::read_record(const ChunkId& id, const CallContext& context) {
   HOLDFAST_ASSIGN(const ChunkLocation at, state_->locate(id));
-  if (auto staged = state_->read_staged(at)) {
-    if (verify_record(id, *staged)) return std::move(*staged);
-    ++state_->staging_faults;
-    log_error(name_of(id) + " is damaged in staging; asking elsewhere");
-  }
+  if (auto staged = state_->read_staged(id, at)) return *std::move(staged);
   return state_->fetch(id, at, context);
 }
 

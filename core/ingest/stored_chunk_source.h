@@ -53,7 +53,7 @@ class StoredChunkSource final : public ChunkSource {
   [[nodiscard]] std::uint64_t worth_ahead_bytes() const override;
 
   /// The verified record behind an id, without any key: for verify, heal and re-packing. Errors: as read.
-  Result<Bytes> read_record(const ChunkId& id, const CallContext& context);
+  Result<VerifiedRecord> read_record(const ChunkId& id, const CallContext& context);
 
   /// The pack that a chunk lies in, and where. Errors: kNotFound (no pack that is known here has it); those of the
   /// index.

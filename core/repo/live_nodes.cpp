@@ -47,9 +47,9 @@ class LivePipeline final : public ChunkPipeline {
     if (!place->left) return true;
     KeptNodes& kept = parts_.stage.kept_nodes();
     if (kept.claim(place->left->id, id, place->at)) return true;
-    const std::optional<Bytes> cached = parts_.cache.get(id);
+    const std::optional<VerifiedRecord> cached = parts_.cache.get(id);
     return cached && cached->size() == place->at.record_size_bytes &&
-           kept.keep(*place->left, place->at, *cached).has_value();
+           kept.keep(*place->left, place->at, cached->view()).has_value();
   }
 
   const LiveNodes::Parts parts_;
@@ -69,7 +69,7 @@ class KeepingSource final : public ChunkSource, private BaseResolver {
 
  private:
   Result<Base> resolve(const ChunkRef& ref) override {
-    HOLDFAST_ASSIGN(const Bytes record, record_of(ref));
+    HOLDFAST_ASSIGN(const VerifiedRecord record, record_of(ref));
     HOLDFAST_ASSIGN(DecodedChunk decoded, open_chunk(ref, record, this));
     return Base{std::move(decoded.plain), decoded.depth};
   }
@@ -81,14 +81,14 @@ class KeepingSource final : public ChunkSource, private BaseResolver {
     return place_of(parts_.stage, parts_.source, ref.id);
   }
 
-  Result<Bytes> record_of(const ChunkRef& ref) {
+  Result<VerifiedRecord> record_of(const ChunkRef& ref) {
     HOLDFAST_ASSIGN(const NodePlace place, find(ref));
     if (!place.left) return parts_.source.read_record(ref.id, context_);
     KeptNodes& kept = parts_.stage.kept_nodes();
     live_[place.left->id][place.at.offset] = place.at.record_size_bytes;
-    if (auto record = kept.read(place.left->id, ref.id, place.at)) return std::move(*record);
-    HOLDFAST_ASSIGN(Bytes record, parts_.source.read_record(ref.id, context_));
-    HOLDFAST_TRY(kept.keep(*place.left, place.at, record));
+    if (auto record = kept.read(place.left->id, ref.id, place.at)) return *std::move(record);
+    HOLDFAST_ASSIGN(VerifiedRecord record, parts_.source.read_record(ref.id, context_));
+    HOLDFAST_TRY(kept.keep(*place.left, place.at, record.view()));
     return record;
   }
 

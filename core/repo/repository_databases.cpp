@@ -29,6 +29,8 @@ std::optional<User> named_user(const std::string& name) {
 
 }  // namespace
 
+bool stands_alone(const DatabasePolicy& policy) { return policy.strategy == "full"; }
+
 Inode new_root(std::uint32_t uid, std::uint32_t gid, std::uint32_t mode, WallNanos now) {
   Inode root;
   root.ino = LiveTree::kRootIno;
@@ -52,11 +54,11 @@ Result<LiveTreeOptions> RepositoryImpl::options_of(const DatabaseId& id, const D
   const auto networks = networks_of(policy);
   LiveTreeOptions out;
   out.database = id;
-  out.domain = sharing_domain(networks);
+  out.domain = sharing_domain(networks, stands_alone(policy));
   out.chunk_sizes = policy.chunk_sizes;
   HOLDFAST_TRY(rules_->add(out.domain, networks, policy.write_quorum));
   HOLDFAST_TRY(rules_->note_database(id, out.domain));
-  pipeline_->set_zstd_level(out.domain, policy.zstd_level);
+  pipeline_->set_domain(out.domain, {.zstd_level = policy.zstd_level, .stands_alone = stands_alone(policy)});
   std::uint64_t liked = 0;
   for (const auto& name : networks) {
     if (const auto store = options_.networks->find(name)) liked = std::max(liked, store->traits().object_size_liked_bytes);
@@ -164,9 +166,19 @@ Status RepositoryImpl::apply_to_root(Database& database, const DatabasePolicy& p
   return database.live->sync();
 }
 
+/// What lies in a database already may lean on other chunks, or be leaned on.
+Status RepositoryImpl::check_strategy_change(const Database& database, const DatabasePolicy& policy) {
+  const std::lock_guard lock(database.mutex);
+  if (stands_alone(database.policy) == stands_alone(policy)) return ok_status();
+  return Error(ErrorCode::kUnsupported, "database " + database.name + " has strategy \"" + database.policy.strategy + "\" and can't take \"" + policy.strategy +
+                                            "\": whether its chunks lean on others is settled when it is made. Give another database that strategy before its first "
+                                            "file, in the configuration under [database.NAME], and copy what is needed into it");
+}
+
 Status RepositoryImpl::set_policy(const std::string& database, const DatabasePolicy& policy) {
   HOLDFAST_TRY(check_policy(policy));
   HOLDFAST_ASSIGN(const auto found, find(database));
+  HOLDFAST_TRY(check_strategy_change(*found, policy));
   HOLDFAST_TRY(apply_to_root(*found, policy));
   {
     const std::lock_guard lock(found->mutex);

@@ -22,7 +22,7 @@ void RepositoryImpl::run_features(const std::stop_token& stop) {
   for (const auto& database : all_databases()) {
     const Inode top = database->live->base_root();
     const auto* directory = std::get_if<DirectoryContent>(&top.content);
-    if (directory == nullptr) continue;
+    if (directory == nullptr || stands_alone(database->policy)) continue;
     const Status walked = walk_tree(
         *rebuilding_source_, TreeRoot(directory->root), database->live->base_links(),
         [&](const std::string&, const Inode& inode) { return learn_features(*database, inode, learned, context); }, context);

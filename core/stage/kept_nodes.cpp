@@ -193,10 +193,12 @@ Result<std::optional<Bytes>> KeptNodes::read_range(const PackId& pack, ByteRange
   return read_raw(pack, range);
 }
 
-std::optional<Bytes> KeptNodes::read(const PackId& pack, const ChunkId& id, const ChunkLocation& at) {
+std::optional<VerifiedRecord> KeptNodes::read(const PackId& pack, const ChunkId& id, const ChunkLocation& at) {
   if (!has_file(pack)) return std::nullopt;
-  Result<std::optional<Bytes>> record = read_raw(pack, range_of(at));
-  if (record && *record && verify_record(id, **record)) return std::move(*record);
+  const Result<std::optional<Bytes>> record = read_raw(pack, range_of(at));
+  if (record && *record) {
+    if (auto verified = VerifiedRecord::check(id, SharedBytes::copy_of(**record))) return verified;
+  }
   if (!is_hole(record)) drop_damaged(pack, id, at);
   return std::nullopt;
 }

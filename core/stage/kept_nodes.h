@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/crypto/verified_record.h"
 #include "core/base/ids.h"
 #include "core/base/secret_bytes.h"
 #include "core/stage/pack_table.h"
@@ -33,7 +34,7 @@ class KeptNodes {
   void take(const PackId& pack, const std::string& path);
 
   /// The node's verified record; nullopt when it is not here.
-  [[nodiscard]] std::optional<Bytes> read(const PackId& pack, const ChunkId& id, const ChunkLocation& at);
+  [[nodiscard]] std::optional<VerifiedRecord> read(const PackId& pack, const ChunkId& id, const ChunkLocation& at);
   /// Bytes of a kept pack, not verified, for its directory; nullopt when there is no such file. Errors: kOutOfRange,
   /// kInternal.
   [[nodiscard]] Result<std::optional<Bytes>> read_range(const PackId& pack, ByteRange range) const;

@@ -210,9 +210,18 @@ Result<ReplicatedReader::Answer> ReplicatedReader::ask(const NetworkCopy& copy, 
   VerifyingReader reader(*network, place);
   const MonoTime start = clock_.mono_now();
   const auto attempt = [&]() -> Result<Answer> {
-    if (!wanted.object) return reader.read_records(copy.ref, wanted.records, context);
-    HOLDFAST_ASSIGN(Bytes object, reader.read_object(copy.ref, *wanted.object, context));
-    return Answer{std::move(object)};
+    Answer parts;
+    if (wanted.object) {
+      HOLDFAST_ASSIGN(Bytes object, reader.read_object(copy.ref, *wanted.object, context));
+      parts.emplace_back(std::move(object));
+      return parts;
+    }
+    HOLDFAST_ASSIGN(auto records, reader.read_records(copy.ref, wanted.records, context));
+    for (auto& record : records) {
+      parts.emplace_back();
+      if (record) parts.back() = *std::move(record);
+    }
+    return parts;
   };
   Result<Answer> answer = attempt();
   const std::chrono::nanoseconds took = clock_.mono_now() - start;
@@ -228,7 +237,9 @@ Result<ReplicatedReader::Answer> ReplicatedReader::ask(const NetworkCopy& copy, 
   const auto good = static_cast<std::size_t>(std::ranges::count_if(*answer, [](const auto& part) { return part.has_value(); }));
   note_latency(copy.network, took);
   std::uint64_t size_bytes = 0;
-  for (const auto& part : *answer) size_bytes += part ? part->size() : 0;
+  for (const auto& part : *answer) {
+    if (part) size_bytes += std::visit([](const auto& bytes) { return bytes.size(); }, *part);
+  }
   note_pace(copy.network, took, size_bytes);
   {
     const std::lock_guard lock(mutex_);
@@ -300,7 +311,7 @@ std::optional<ReplicatedReader::Given> ReplicatedReader::race(const std::vector<
 }
 
 void ReplicatedReader::settle(Answer& answer, Wanted& wanted, std::vector<std::size_t>& open,
-                              std::vector<Bytes>& results) {
+                              Answer& results) {
   Wanted rest{.records = {}, .object = wanted.object};
   std::vector<std::size_t> still_open;
   for (std::size_t i = 0; i < open.size(); ++i) {
@@ -315,13 +326,13 @@ void ReplicatedReader::settle(Answer& answer, Wanted& wanted, std::vector<std::s
   wanted = std::move(rest);
 }
 
-Result<std::vector<Bytes>> ReplicatedReader::read(const std::vector<NetworkCopy>& copies, Wanted wanted,
+Result<std::vector<ReplicatedReader::Part>> ReplicatedReader::read(const std::vector<NetworkCopy>& copies, Wanted wanted,
                                                   const CallContext& context) {
   const std::size_t count = wanted.object ? 1 : wanted.records.size();
-  std::vector<Bytes> results(count);
+  Answer results(count);
   std::vector<std::size_t> open(count);  // which result each part of `wanted` is for
   for (std::size_t i = 0; i < count; ++i) open[i] = i;
-  if (open.empty()) return results;
+  if (open.empty()) return std::vector<Part>();
   const std::vector<NetworkCopy> order = in_order(copies);
   if (order.empty()) return Error(ErrorCode::kNotFound, "no network of this run has a copy");
   std::vector<Error> failed;
@@ -341,27 +352,35 @@ Result<std::vector<Bytes>> ReplicatedReader::read(const std::vector<NetworkCopy>
     Result<Answer> answer = ask(order[i], wanted, VerifyingReader::Place::kElsewhere, context);
     if (answer) settle(*answer, wanted, open, results);
   }
-  if (open.empty()) return results;
-  HOLDFAST_TRY(check_context(context, clock_, "reading from networks"));
-  return all_failed(failed, open.size());
+  if (!open.empty()) {
+    HOLDFAST_TRY(check_context(context, clock_, "reading from networks"));
+    return all_failed(failed, open.size());
+  }
+  std::vector<Part> parts;
+  for (auto& result : results) parts.push_back(*std::move(result));
+  return parts;
 }
 
-Result<std::vector<Bytes>> ReplicatedReader::read_records(const std::vector<NetworkCopy>& copies,
+Result<std::vector<VerifiedRecord>> ReplicatedReader::read_records(const std::vector<NetworkCopy>& copies,
                                                           std::span<const RecordRange> records,
                                                           const CallContext& context) {
-  return read(copies, {.records = {records.begin(), records.end()}, .object = {}}, context);
+  HOLDFAST_ASSIGN(std::vector<Part> parts, read(copies, {.records = {records.begin(), records.end()}, .object = {}}, context));
+  std::vector<VerifiedRecord> verified;
+  verified.reserve(parts.size());
+  for (Part& part : parts) verified.push_back(std::get<VerifiedRecord>(std::move(part)));
+  return verified;
 }
 
-Result<Bytes> ReplicatedReader::read_record(const std::vector<NetworkCopy>& copies, const RecordRange& record,
+Result<VerifiedRecord> ReplicatedReader::read_record(const std::vector<NetworkCopy>& copies, const RecordRange& record,
                                             const CallContext& context) {
-  HOLDFAST_ASSIGN(std::vector<Bytes> records, read_records(copies, {&record, 1}, context));
+  HOLDFAST_ASSIGN(std::vector<VerifiedRecord> records, read_records(copies, {&record, 1}, context));
   return std::move(records.front());
 }
 
 Result<Bytes> ReplicatedReader::read_object(const std::vector<NetworkCopy>& copies, const Digest& sha256,
                                             const CallContext& context) {
-  HOLDFAST_ASSIGN(std::vector<Bytes> objects, read(copies, {.records = {}, .object = sha256}, context));
-  return std::move(objects.front());
+  HOLDFAST_ASSIGN(std::vector<Part> objects, read(copies, {.records = {}, .object = sha256}, context));
+  return std::get<Bytes>(std::move(objects.front()));
 }
 
 }  // namespace holdfast

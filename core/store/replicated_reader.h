@@ -7,6 +7,7 @@
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <variant>
 
 #include "core/base/clock.h"
 #include "core/store/network_copy.h"
@@ -53,9 +54,9 @@ class ReplicatedReader {
   /// answered and one has it bad or cut, kUnavailable when one that may have it good did not answer; kDeadlineExceeded, kCancelled. The message has each network's
   /// answer.
   /// When every network has failed, those that gave wrong bytes are asked for what they have elsewhere (AlternateReader).
-  Result<std::vector<Bytes>> read_records(const std::vector<NetworkCopy>& copies, std::span<const RecordRange> records,
+  Result<std::vector<VerifiedRecord>> read_records(const std::vector<NetworkCopy>& copies, std::span<const RecordRange> records,
                                           const CallContext& context);
-  Result<Bytes> read_record(const std::vector<NetworkCopy>& copies, const RecordRange& record,
+  Result<VerifiedRecord> read_record(const std::vector<NetworkCopy>& copies, const RecordRange& record,
                             const CallContext& context);
   /// A whole object by its SHA-256. Errors: as read_records.
   Result<Bytes> read_object(const std::vector<NetworkCopy>& copies, const Digest& sha256, const CallContext& context);
@@ -84,21 +85,22 @@ class ReplicatedReader {
     std::optional<Digest> object;
   };
   /// One answer per record (or one for the object); nullopt where it did not verify.
-  using Answer = std::vector<std::optional<Bytes>>;
+  using Part = std::variant<VerifiedRecord, Bytes>;
+  using Answer = std::vector<std::optional<Part>>;
   struct Given {
     std::string network;
     Answer answer;
   };
   struct Race;
 
-  Result<std::vector<Bytes>> read(const std::vector<NetworkCopy>& copies, Wanted wanted, const CallContext& context);
+  Result<std::vector<Part>> read(const std::vector<NetworkCopy>& copies, Wanted wanted, const CallContext& context);
   /// The first answer of `order[next..]`; moves `next` past those that were asked.
   std::optional<Given> race(const std::vector<NetworkCopy>& order, std::size_t& next, const Wanted& wanted,
                              const CallContext& context, std::vector<Error>& failed);
   Result<Answer> ask(const NetworkCopy& copy, const Wanted& wanted, VerifyingReader::Place place,
                      const CallContext& context);
   /// Puts what `answer` has good into its place in `results`; `wanted` and `open` keep what is still missing.
-  static void settle(Answer& answer, Wanted& wanted, std::vector<std::size_t>& open, std::vector<Bytes>& results);
+  static void settle(Answer& answer, Wanted& wanted, std::vector<std::size_t>& open, Answer& results);
   void note_latency(const std::string& network, std::chrono::nanoseconds took);
   void note_pace(const std::string& network, std::chrono::nanoseconds took, std::uint64_t size_bytes);
   void note_fault(const std::string& network, const Error& error);

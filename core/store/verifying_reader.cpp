@@ -22,7 +22,7 @@ Status VerifyingReader::fetch(const ObjectRef& ref, std::uint64_t offset, Mutabl
       .on_network(network_.traits().name);
 }
 
-Result<Bytes> VerifyingReader::read_record(const ObjectRef& pack, const RecordRange& record,
+Result<VerifiedRecord> VerifyingReader::read_record(const ObjectRef& pack, const RecordRange& record,
                                            const CallContext& context) {
   HOLDFAST_ASSIGN(auto records, read_records(pack, {&record, 1}, context));
   if (!records.front()) {
@@ -33,11 +33,10 @@ Result<Bytes> VerifyingReader::read_record(const ObjectRef& pack, const RecordRa
   return std::move(*records.front());
 }
 
-Result<std::vector<std::optional<Bytes>>> VerifyingReader::read_records(const ObjectRef& pack,
+Result<std::vector<std::optional<VerifiedRecord>>> VerifyingReader::read_records(const ObjectRef& pack,
                                                                         std::span<const RecordRange> records,
                                                                         const CallContext& context) {
-  std::vector<std::optional<Bytes>> verified(records.size());
-  if (records.empty()) return verified;
+  if (records.empty()) return std::vector<std::optional<VerifiedRecord>>();
   const std::uint64_t start = records.front().offset;
   std::uint64_t end = start;
   for (const RecordRange& record : records) {
@@ -47,18 +46,16 @@ Result<std::vector<std::optional<Bytes>>> VerifyingReader::read_records(const Ob
     end = record.offset + record.size_bytes;
   }
   if (end - start > kReadMaxBytes) return Error(ErrorCode::kInvalidArgument, "a range of over 1 GiB in one read");
-  Bytes bytes(static_cast<std::size_t>(end - start));
-  HOLDFAST_TRY(fetch(pack, start, bytes, context));
-  std::vector<ByteView> views;
+  FreshBytes buffer(static_cast<std::size_t>(end - start));
+  HOLDFAST_TRY(fetch(pack, start, buffer.view(), context));
+  const SharedBytes bytes = std::move(buffer).share();
+  std::vector<ChunkId> ids;
+  std::vector<SharedBytes> parts;
   for (const RecordRange& record : records) {
-    views.push_back(ByteView(bytes).subspan(static_cast<std::size_t>(record.offset - start), record.size_bytes));
+    ids.push_back(record.id);
+    parts.push_back(bytes.part(static_cast<std::size_t>(record.offset - start), record.size_bytes));
   }
-  std::vector<ChunkId> ids(records.size());
-  best_chunk_hasher().chunk_ids(views, ids);
-  for (std::size_t i = 0; i < records.size(); ++i) {
-    if (ids[i] == records[i].id) verified[i].emplace(views[i].begin(), views[i].end());
-  }
-  return verified;
+  return VerifiedRecord::check_all(ids, parts);
 }
 
 Result<Bytes> VerifyingReader::read_object(const ObjectRef& object, const Digest& sha256_wanted,

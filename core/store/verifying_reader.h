@@ -3,6 +3,7 @@
 
 #include <span>
 
+#include "core/crypto/verified_record.h"
 #include "core/store/object_store.h"
 
 namespace holdfast {
@@ -22,11 +23,11 @@ class VerifyingReader {
   explicit VerifyingReader(ObjectReader& network, Place place = Place::kUsual) : network_(network), place_(place) {}
 
   /// One record, verified against its id. Errors: kCorrupt when the bytes are not that record, and those of ObjectReader::read.
-  Result<Bytes> read_record(const ObjectRef& pack, const RecordRange& record, const CallContext& context);
+  Result<VerifiedRecord> read_record(const ObjectRef& pack, const RecordRange& record, const CallContext& context);
 
   /// Several records of one pack, in ascending order of their offsets, with one range request over all of them (gaps
   /// included). A bad record is nullopt in its place, so that the others are not fetched again. Errors: those of ObjectReader::read.
-  Result<std::vector<std::optional<Bytes>>> read_records(const ObjectRef& pack, std::span<const RecordRange> records,
+  Result<std::vector<std::optional<VerifiedRecord>>> read_records(const ObjectRef& pack, std::span<const RecordRange> records,
                                                          const CallContext& context);
 
   /// A whole object, verified against its SHA-256 (meta objects; FORMAT.md §8). Errors: kCorrupt, and those of read.

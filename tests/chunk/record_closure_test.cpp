@@ -5,6 +5,7 @@
 
 #include <map>
 
+#include "core/crypto/hash.h"
 #include "tests/support/seeded_random.h"
 
 namespace holdfast {
@@ -39,9 +40,10 @@ class Closures : public ::testing::Test {
     records_[chunk.ref.id] = chunk.record;
     return {chunk.ref, chunk.record, plain, depth};
   }
+  static VerifiedRecord verified(const ChunkId& id, const Bytes& record) { return VerifiedRecord::check(id, SharedBytes::copy_of(record)).value(); }
   Result<RecordClosure> gather(const ChunkRef& ref) {
     RecordClosure closure(ref);
-    while (!closure.is_complete()) HOLDFAST_TRY(closure.take(records_.at(closure.next().id)));
+    while (!closure.is_complete()) HOLDFAST_TRY(closure.take(verified(closure.next().id, records_.at(closure.next().id))));
     return closure;
   }
 
@@ -105,19 +107,26 @@ TEST_F(Closures, ThatLeansOnTooMany_IsRefused) {
   EXPECT_NE(refused.error().message().find("more than 64"), std::string::npos) << refused.error().message();
 }
 
-TEST_F(Closures, DamagedRecord_IsFoundWhenItIsTakenOrOpened) {
+TEST_F(Closures, RecordThatDoesNotOpenOrIsAnothers_IsRefused) {
   const Made base = whole(random_.bytes(2'000));
   const Made top = lean({base});
-  Bytes damaged = top.record;
-  damaged.back() ^= 1;
-  RecordClosure closure(top.ref);
-  EXPECT_EQ(closure.take(damaged).error().code(), ErrorCode::kCorrupt);
+  // Its bytes have the id that they are asked for by, and yet nobody sealed them.
+  Bytes forged = top.record;
+  forged.back() ^= 1;
+  ChunkRef to_forged = top.ref;
+  to_forged.id = best_chunk_hasher().chunk_id(forged);
+  EXPECT_EQ(RecordClosure(to_forged).take(verified(to_forged.id, forged)).error().code(), ErrorCode::kCorrupt);
   RecordClosure other(top.ref);
-  ASSERT_TRUE(other.take(top.record));
-  damaged = base.record;
-  damaged.back() ^= 1;
-  ASSERT_TRUE(other.take(damaged));
-  EXPECT_EQ(other.open().error().code(), ErrorCode::kCorrupt);
+  ASSERT_TRUE(other.take(verified(top.ref.id, top.record)));
+  EXPECT_EQ(other.take(verified(top.ref.id, top.record)).error().code(), ErrorCode::kCorrupt);  // the base's is next
+  // A whole chunk is opened at the end.
+  Bytes forged_base = base.record;
+  forged_base.back() ^= 1;
+  ChunkRef to_base = base.ref;
+  to_base.id = best_chunk_hasher().chunk_id(forged_base);
+  RecordClosure of_base(to_base);
+  ASSERT_TRUE(of_base.take(verified(to_base.id, forged_base)));
+  EXPECT_EQ(of_base.open().error().code(), ErrorCode::kCorrupt);
 }
 
 }  // namespace

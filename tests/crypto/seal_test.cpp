@@ -3,8 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include "core/crypto/gcm.h"
+#include "core/crypto/hash.h"
 #include "core/crypto/password_kdf.h"
 #include "core/crypto/sharing_domain.h"
+#include "core/crypto/verified_record.h"
+#include "tests/support/not_tested.h"
 #include "tests/support/seeded_random.h"
 
 namespace holdfast {
@@ -39,6 +43,76 @@ TEST(Aead, AnyChange_FailsAndWipesThePlaintext) {
     EXPECT_FALSE(aead_open(key, nonce, aad, cipher, tag, plain)) << part;
     EXPECT_EQ(plain, Bytes(cipher.size(), 0)) << part;
   }
+}
+
+/// The published vector, and every way of failing, by one library alone.
+void expect_gcm(const Gcm& gcm) {
+  Bytes data = kGcmPlain;
+  Bytes tag(kTagBytes);
+  gcm.seal(kGcmKey, kGcmNonce, kGcmAad, data, data, tag);
+  EXPECT_EQ(data, kGcmCipher);
+  EXPECT_EQ(tag, kGcmTag);
+  ASSERT_TRUE(gcm.open(kGcmKey, kGcmNonce, kGcmAad, data, tag, data));
+  EXPECT_EQ(data, kGcmPlain);
+  for (int part = 0; part < 5; ++part) {
+    Bytes key = kGcmKey, nonce = kGcmNonce, aad = kGcmAad, cipher = kGcmCipher, wrong_tag = kGcmTag;
+    std::array<Bytes*, 5> parts = {&key, &nonce, &aad, &cipher, &wrong_tag};
+    parts[static_cast<std::size_t>(part)]->back() ^= 1;
+    Bytes plain(cipher.size(), 0xee);
+    EXPECT_FALSE(gcm.open(key, nonce, aad, cipher, wrong_tag, plain)) << part;
+    EXPECT_EQ(plain, Bytes(cipher.size(), 0)) << part;
+  }
+}
+
+TEST(Gcm, Openssl_KeepsToTheVector) { expect_gcm(openssl_gcm()); }
+
+TEST(Gcm, IpsecMb_KeepsToTheVectorAndAgreesWithOpenssl) {
+  const Gcm* other = ipsec_mb_gcm();
+  if (other == nullptr) HOLDFAST_NOT_TESTED << "this build has no libipsec-mb, or this machine no VAES";
+  expect_gcm(*other);
+  testing::SeededRandom random(4);
+  for (const std::size_t size : {0U, 1U, 15U, 16U, 17U, 255U, 256U, 257U, 4'095U, 4'096U, 65'535U, 65'536U, 200'001U, 1'000'000U}) {
+    for (const std::size_t aad_size : {0U, 1U, 16U, 100U}) {
+      const Bytes key = random.bytes(32), nonce = random.bytes(kNonceBytes), aad = random.bytes(aad_size), plain = random.bytes(size);
+      Bytes ours(size), theirs(size), our_tag(kTagBytes), their_tag(kTagBytes), back(size);
+      openssl_gcm().seal(key, nonce, aad, plain, ours, our_tag);
+      other->seal(key, nonce, aad, plain, theirs, their_tag);
+      ASSERT_EQ(ours, theirs) << size << " " << aad_size;
+      ASSERT_EQ(our_tag, their_tag) << size << " " << aad_size;
+      ASSERT_TRUE(other->open(key, nonce, aad, ours, our_tag, back));
+      ASSERT_EQ(back, plain);
+      if (size > 0) ours[size / 2] ^= 0x10;
+      our_tag.front() ^= size > 0 ? 0 : 1;
+      ASSERT_FALSE(other->open(key, nonce, aad, ours, our_tag, back));
+      ASSERT_EQ(back, Bytes(size, 0));
+    }
+  }
+}
+
+TEST(Gcm, LargeAndSmall_AreOneFormat) {
+  testing::SeededRandom random(5);
+  const Bytes key = random.bytes(32), nonce = random.bytes(kNonceBytes), plain = random.bytes(100'000);
+  for (const std::size_t size : {100U, 100'000U}) {
+    Bytes cipher(size), tag(kTagBytes), back(size);
+    aead_seal(key, nonce, {}, ByteView(plain).first(size), cipher, tag);
+    ASSERT_TRUE(openssl_gcm().open(key, nonce, {}, cipher, tag, back));
+    EXPECT_TRUE(std::equal(back.begin(), back.end(), plain.begin()));
+  }
+}
+
+TEST(VerifiedRecord, OnlyTheBytesThatTheIdNames) {
+  testing::SeededRandom random(6);
+  const SharedBytes good = SharedBytes::of(random.bytes(70'000));
+  const SharedBytes other = SharedBytes::of(random.bytes(20));
+  const ChunkId id = openssl_chunk_hasher().chunk_id(good.view());
+  const ChunkId other_id = openssl_chunk_hasher().chunk_id(other.view());
+  EXPECT_TRUE(*VerifiedRecord::check(id, good) == good.view());
+  EXPECT_FALSE(VerifiedRecord::check(id, other));
+  EXPECT_FALSE(VerifiedRecord::check(id, good.part(0, 69'999)));
+  const auto all = VerifiedRecord::check_all(std::vector{id, other_id, other_id}, std::vector{good, good, other});
+  EXPECT_EQ(all[0]->id(), id);
+  EXPECT_FALSE(all[1]);
+  EXPECT_EQ(all[2]->id(), other_id);
 }
 
 TEST(Box, RoundTripAndRefusals) {

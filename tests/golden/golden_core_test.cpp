@@ -49,7 +49,7 @@ TEST(Golden, GearTable) {
 
 TEST(Golden, SharingDomains) {
   for (const Vector& v : vectors_of("domain")) {
-    EXPECT_EQ(sharing_domain(v.row.at("networks").get<std::vector<std::string>>()), v.row.at("expect").get<std::uint32_t>()) << v.name();
+    EXPECT_EQ(sharing_domain(v.row.at("networks").get<std::vector<std::string>>(), v.row.at("stands_alone").get<bool>()), v.row.at("expect").get<std::uint32_t>()) << v.name();
   }
 }
 

@@ -29,7 +29,8 @@ def add_primitives(v):
     v.add("gear", "gear", key=key, first=struct.unpack("<Q", gear[:8])[0], last=struct.unpack("<Q", gear[-8:])[0], digest=w.sha(gear))
     for names in (["local"], ["storj", "ipfs", "sia"]):
         text = b"".join(name.encode() + b"\0" for name in sorted(names))
-        v.add("domain_" + "_".join(names), "domain", networks=names, expect=struct.unpack("<I", w.sha(text)[:4])[0])
+        v.add("domain_" + "_".join(names), "domain", networks=names, stands_alone=False, expect=struct.unpack("<I", w.sha(text)[:4])[0])
+        v.add("domain_alone_" + "_".join(names), "domain", networks=names, stands_alone=True, expect=struct.unpack("<I", w.sha(text + b"\x01")[:4])[0])
     for count in (0, 1, 2, 3, 7, 8, 9):
         leaves = [pattern(i * 3) for i in range(count)]
         v.add(f"mth_{count}", "mth", leaves=[leaf.hex() for leaf in leaves], expect=w.tree_head(leaves))

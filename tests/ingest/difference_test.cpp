@@ -54,7 +54,10 @@ class Differences : public ::testing::Test {
     ASSERT_TRUE(back) << back.error().message();
     EXPECT_EQ(*back, plain);
   }
-  Bytes record_of(const ChunkRef& ref) { return rig.source->read_record(ref.id, {}).value(); }
+  Bytes record_of(const ChunkRef& ref) {
+    const VerifiedRecord record = rig.source->read_record(ref.id, {}).value();
+    return {record.view().begin(), record.view().end()};
+  }
   std::vector<ChunkRef> bases_of(const ChunkRef& ref) { return leans_on(ref, record_of(ref)).value(); }
   int depth_of(const ChunkRef& ref) {
     int depth = 0;

@@ -12,7 +12,7 @@ class Windows : public ::testing::Test {
  protected:
   Bytes get(PackNumber pack, std::uint64_t offset, std::uint32_t size) {
     const ChunkLocation at{pack, offset, size};
-    if (auto found = windows_.find(at)) return *std::move(found);
+    if (auto found = windows_.find(at)) return {found->view().begin(), found->view().end()};
     const auto read = windows_.read(at, pack_.size(), [&](std::uint64_t from, MutableByteView out) -> Status {
       ++reads_;
       if (from + out.size() > pack_.size()) return Error(ErrorCode::kOutOfRange, "past the end of the pack");
@@ -21,7 +21,7 @@ class Windows : public ::testing::Test {
       return ok_status();
     });
     EXPECT_TRUE(read) << read.error().message();
-    return read ? *read : Bytes();
+    return read ? Bytes(read->view().begin(), read->view().end()) : Bytes();
   }
   Bytes expected(std::uint64_t offset, std::uint32_t size) const {
     const auto begin = pack_.begin() + static_cast<std::ptrdiff_t>(offset);

@@ -86,7 +86,7 @@ TEST(StoredChunkSource, DamagedStaging_FallsBackToANetwork) {
   rig.copies_[pack.id].push_back({"a", *ref});
   EXPECT_EQ(*rig.source->read(chunks[0].ref, {}), chunks[0].plain);
   EXPECT_EQ(rig.source->counters().staging_faults, 2U);
-  EXPECT_TRUE(verify_record(chunks[0].ref.id, *rig.source->read_record(chunks[0].ref.id, {})));
+  EXPECT_TRUE(verify_record(chunks[0].ref.id, rig.source->read_record(chunks[0].ref.id, {})->view()));
 }
 
 TEST(StoredChunkSource, WrongKeyOrUnknownId_IsAnErrorNeverBytes) {

@@ -126,7 +126,7 @@ CHECKS = {
     "h32": lambda row, _: equal(f.h32(pattern(row["pattern"])).hex(), row["expect"]),
     "fingerprint": lambda row, _: equal(f.fingerprint(bytes.fromhex(row["key"]), row["domain"], row["kind"], pattern(row["pattern"])).hex(), row["expect"]),
     "derive": lambda row, _: equal(f.derive(*hexes(row, "secret", "repository"), row["label"].encode(), bytes.fromhex(row["context"])).hex(), row["expect"]),
-    "domain": lambda row, _: equal(f.sharing_domain(row["networks"]), row["expect"]),
+    "domain": lambda row, _: equal(f.sharing_domain(row["networks"], row["stands_alone"]), row["expect"]),
     "mth": lambda row, _: equal(f.merkle_root([bytes.fromhex(leaf) for leaf in row["leaves"]]).hex(), row["expect"]),
     "code": lambda row, _: equal(c.recovery_code(row["text"]).hex(), row["expect"]),
 }

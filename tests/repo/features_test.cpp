@@ -72,5 +72,42 @@ TEST(FeatureTable, DifferencesOfAnotherMachine_AreReadAfterARecovery) {
   EXPECT_EQ(read_file(**recovered, two, "text.sql").value(), second);
 }
 
+TEST(StrategyFull, NoChunkLeansOnAnother_AlsoNotOnThoseOfOtherDatabases) {
+  World world;
+  Repository& repository = world.machine->repository();
+  DatabasePolicy policy;
+  policy.strategy = "full";
+  ASSERT_TRUE(repository.create_database("alone", policy, 0, 0).has_value());
+  const Bytes first = text(2'000'000);
+  const Bytes second = next_day(first);
+  write_file(repository, "orders", "text.sql", first);
+  seal(repository, "orders");
+  write_file(repository, "orders", "text.sql", second);  // differences, and they are known
+  seal(repository, "orders");
+  const std::uint64_t before = differences(repository);
+  EXPECT_GT(before, 5U);
+  write_file(repository, "alone", "text.sql", first);
+  const auto one = seal(repository, "alone");
+  write_file(repository, "alone", "text.sql", second);
+  const auto two = seal(repository, "alone");
+  EXPECT_EQ(differences(repository), before);
+  EXPECT_GT(two.bytes_stored_new, one.bytes_stored_new / 2);  // nearly every chunk changed
+  EXPECT_EQ(read_file(repository, one.snapshot.id, "text.sql").value(), first);
+  EXPECT_EQ(read_file(repository, two.snapshot.id, "text.sql").value(), second);
+  const auto again = seal(repository, "alone");  // what did not change is shared all the same
+  EXPECT_LT(again.bytes_stored_new, 10'000U);
+}
+
+TEST(StrategyFull, IsChosenBeforeTheFirstFile) {
+  World world;
+  Repository& repository = world.machine->repository();
+  DatabasePolicy policy = repository.policy("orders").value();
+  policy.strategy = "full";
+  const auto changed = repository.set_policy("orders", policy);
+  ASSERT_FALSE(changed);
+  EXPECT_EQ(changed.error().code(), ErrorCode::kUnsupported);
+  EXPECT_EQ(repository.policy("orders")->strategy, "incremental");
+}
+
 }  // namespace
 }  // namespace holdfast

@@ -42,7 +42,8 @@ struct KeptNodesTest : ::testing::Test {
   PackRow row() { return *rig.stage->table().find(pack); }
   void drop() { ASSERT_TRUE(rig.stage->drop(first_at.pack)); }
   Bytes read(const MadeRecord& made, const ChunkLocation& at) {
-    return kept().read(pack, made.ref.id, at).value_or(Bytes());
+    const auto record = kept().read(pack, made.ref.id, at);
+    return record ? Bytes(record->view().begin(), record->view().end()) : Bytes();
   }
 };
 

@@ -26,7 +26,9 @@ namespace fs {
 namespace {
 constexpr unsigned kRequestBytesMax = 1U << 20;
 /// Writes that the kernel sends by itself, at most this many at once, each of at most 1 MiB: what parked ones may keep in memory.
-constexpr unsigned kBackgroundMax = 64;
+constexpr unsigned kCollectedWritesMax = 64;
+/// Read-ahead, where it sends no writes by itself: some readers of networks that hang leave room for others.
+constexpr unsigned kReadsAheadMax = 1024;
 constexpr unsigned kReadAheadKib = 1024;
 }  // namespace
 
@@ -41,10 +43,10 @@ void Mount::negotiate(fuse_conn_info& connection) {
   connection.max_write = kRequestBytesMax;
   connection.max_read = kRequestBytesMax;  // as the mount option says; the library wants it twice
   connection.max_readahead = UINT32_MAX;
-  connection.max_background = kBackgroundMax;
-  connection.congestion_threshold = kBackgroundMax;
   connection.time_gran = 1;
   collects_writes = options.writeback_cache.value_or(!channel.offers_direct_mmap());
+  connection.max_background = collects_writes ? kCollectedWritesMax : kReadsAheadMax;
+  connection.congestion_threshold = connection.max_background;
   want(FUSE_CAP_WRITEBACK_CACHE, collects_writes);
   if (!collects_writes) channel.want_direct_mmap();
   want(FUSE_CAP_PARALLEL_DIROPS, true);
@@ -52,8 +54,8 @@ void Mount::negotiate(fuse_conn_info& connection) {
   want(FUSE_CAP_READDIRPLUS_AUTO, true);
   want(FUSE_CAP_CACHE_SYMLINKS, true);
   want(FUSE_CAP_ATOMIC_O_TRUNC, true);
-  // Reads wait in the caller's thread: as background requests they would stand in one line with writes that wait for staging.
-  want(FUSE_CAP_ASYNC_READ, false);
+  // Read-ahead as background requests: a reader copies one while the next is answered. Not where the kernel collects writes: reads would stand in one line with those that wait for staging.
+  want(FUSE_CAP_ASYNC_READ, !collects_writes);
   want(FUSE_CAP_ASYNC_DIO, false);
   // Pages go when we say so, not when times differ: the kernel's own copy is the newer one.
   want(FUSE_CAP_AUTO_INVAL_DATA, false);

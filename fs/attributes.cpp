@@ -64,34 +64,31 @@ struct stat to_stat(const LiveAttributes& attributes, std::uint64_t space) noexc
   return result;
 }
 
-std::uint64_t block_count(const Inode& inode) noexcept {
-  std::uint64_t bytes = inode.size_bytes;
-  if (const auto* extents = std::get_if<ExtentContent>(&inode.content)) {
-    bytes = 0;
-    for (const Extent& extent : extents->extents) {
-      if (extent.chunk) bytes += extent.size_bytes;
-    }
-  } else if (std::holds_alternative<EmptyContent>(inode.content)) {
-    bytes = 0;
+std::uint64_t allocated_bytes(const Inode& inode) noexcept {
+  if (std::holds_alternative<EmptyContent>(inode.content)) return 0;
+  const auto* extents = std::get_if<ExtentContent>(&inode.content);
+  if (extents == nullptr) return inode.size_bytes;
+  std::uint64_t bytes = 0;
+  for (const Extent& extent : extents->extents) {
+    if (extent.chunk) bytes += extent.size_bytes;
   }
-  return (bytes + 511) / 512;
+  return bytes;
 }
 
-struct stat to_stat(const Inode& inode, std::uint64_t space) noexcept {
-  struct stat result{};
-  result.st_ino = public_ino(space, inode.ino);
-  result.st_mode = inode.mode;
-  result.st_uid = inode.uid;
-  result.st_gid = inode.gid;
-  result.st_nlink = inode.nlink;
-  result.st_rdev = inode.rdev;
-  result.st_size = static_cast<off_t>(inode.size_bytes);
-  result.st_blocks = static_cast<blkcnt_t>(block_count(inode));
-  result.st_blksize = kPreferredIoBytes;
-  result.st_atim = to_timespec(inode.atime);
-  result.st_mtim = to_timespec(inode.mtime);
-  result.st_ctim = to_timespec(inode.ctime);
-  return result;
+LiveAttributes shown_attributes(const Inode& inode) noexcept {
+  LiveAttributes shown;
+  shown.ino = inode.ino;
+  shown.mode = inode.mode;
+  shown.uid = inode.uid;
+  shown.gid = inode.gid;
+  shown.nlink = inode.nlink;
+  shown.rdev = inode.rdev;
+  shown.size_bytes = inode.size_bytes;
+  shown.allocated_bytes = allocated_bytes(inode);
+  shown.atime = inode.atime;
+  shown.mtime = inode.mtime;
+  shown.ctime = inode.ctime;
+  return shown;
 }
 
 }  // namespace holdfast::fs

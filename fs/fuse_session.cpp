@@ -13,6 +13,7 @@
 
 #include "core/base/log.h"
 #include "fs/catalog_nodes.h"
+#include "fs/forgetter.h"
 #include "fs/fuse_ops.h"
 #include "fs/mount.h"
 #include "fs/mount_guard.h"
@@ -93,6 +94,7 @@ class SessionMount final : public FuseMount {
       loop_->wait_ended();
       finish_requests();
     }
+    forgetter_.reset();  // while there is a session to tell
     fuse_session_unmount(mount_.session);
     fuse_session_destroy(mount_.session);
   }
@@ -121,7 +123,9 @@ class SessionMount final : public FuseMount {
     if (!mount_.channel.attach(mount_.session)) return Error(ErrorCode::kInternal, "the FUSE library refused our channel");
     loop_ = std::make_unique<fs::SessionLoop>(fs::requests_of(mount_.session), mount_.clock);
     HOLDFAST_TRY(loop_->start());
-    return settle_in();
+    HOLDFAST_TRY(settle_in());
+    forgetter_ = std::make_unique<fs::Forgetter>(mount_);
+    return ok_status();
   }
 
   Status stop(bool detach) override {
@@ -223,6 +227,7 @@ class SessionMount final : public FuseMount {
 
   fs::Mount mount_;
   std::unique_ptr<fs::SessionLoop> loop_;
+  std::unique_ptr<fs::Forgetter> forgetter_;
   dev_t device_ = 0;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fs/inode_table.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "core/base/check.h"
@@ -28,24 +29,23 @@ std::shared_ptr<Node> InodeTable::acquire_held(NodeId parent, const std::string&
   const std::lock_guard lock(mutex_);
   const auto found = by_key_.find(Key{parent, key});
   if (found == by_key_.end()) return nullptr;
-  Slot& slot = slots_.at(found->second);
+  Slot& slot = slots_.at((*found)->id());
   ++slot.count;
   return slot.node;
 }
 
 std::shared_ptr<Node> InodeTable::acquire(std::shared_ptr<Node> made) {
   HOLDFAST_CHECK(made != nullptr && made->parent() != nullptr);
-  Key key{made->parent()->id(), made->key()};
   const std::lock_guard lock(mutex_);
-  const auto found = by_key_.find(key);
+  const auto found = by_key_.find(made.get());
   if (found != by_key_.end()) {
-    Slot& slot = slots_.at(found->second);
+    Slot& slot = slots_.at((*found)->id());
     ++slot.count;
     return slot.node;
   }
   HOLDFAST_CHECK(made->id_ == 0);
   made->id_ = next_id_++;
-  by_key_.emplace(std::move(key), made->id_);
+  by_key_.insert(made.get());
   slots_.emplace(made->id_, Slot{made, 1});
   return made;
 }
@@ -59,7 +59,7 @@ void InodeTable::release_locked(NodeId id, std::uint64_t count, std::shared_ptr<
   }
   dropped = std::move(slot->second.node);
   slots_.erase(slot);
-  by_key_.erase(Key{dropped->parent()->id(), dropped->key()});
+  by_key_.erase(dropped.get());
 }
 
 void InodeTable::release(NodeId id, std::uint64_t count) {
@@ -78,11 +78,21 @@ void InodeTable::visit_children(NodeId parent, const std::function<void(const No
   std::vector<std::shared_ptr<Node>> children;
   {
     const std::lock_guard lock(mutex_);
-    for (const auto& [key, id] : by_key_) {
-      if (key.parent == parent) children.push_back(slots_.at(id).node);
+    for (const Node* node : by_key_) {
+      if (node->parent()->id() == parent) children.push_back(slots_.at(node->id()).node);
     }
   }
   for (const auto& child : children) visit(*child);
+}
+
+std::vector<std::shared_ptr<const Node>> InodeTable::leaves_from(NodeId& from, std::size_t count_max) const {
+  std::vector<std::shared_ptr<const Node>> leaves;
+  const std::lock_guard lock(mutex_);
+  for (from = std::max(from, kFirstDynamicId); from < next_id_ && leaves.size() < count_max; ++from) {
+    const auto slot = slots_.find(from);
+    if (slot != slots_.end() && slot->second.node->is_leaf()) leaves.push_back(slot->second.node);
+  }
+  return leaves;
 }
 
 std::size_t InodeTable::size() const {

@@ -7,8 +7,11 @@
 #include <mutex>
 #include <span>
 #include <string>
+#include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
+#include <vector>
 
 namespace holdfast::fs {
 
@@ -27,6 +30,8 @@ class Node : public std::enable_shared_from_this<Node> {
   [[nodiscard]] const std::shared_ptr<const Node>& parent() const noexcept { return parent_; }
   /// Its key below the parent: the name, for some kinds with a suffix after a NUL byte.
   [[nodiscard]] const std::string& key() const noexcept { return name_; }
+  /// Whether the kernel loses nothing but time when it forgets the name: it can be looked up again, and nothing hangs below it.
+  [[nodiscard]] virtual bool is_leaf() const noexcept { return false; }
 
  private:
   friend class InodeTable;
@@ -66,27 +71,38 @@ class InodeTable {
   void visit_children(NodeId parent, const std::function<void(const Node&)>& visit) const;
   /// Dynamic nodes held.
   [[nodiscard]] std::size_t size() const;
+  /// Leaves that were given out longest ago, at most `count_max`, beginning with id `from`, which is moved behind the last one.
+  [[nodiscard]] std::vector<std::shared_ptr<const Node>> leaves_from(NodeId& from, std::size_t count_max) const;
 
  private:
   struct Slot {
     std::shared_ptr<Node> node;
     std::uint64_t count = 0;
   };
+  /// Nodes by parent and key, which stand in the nodes: there may be a million.
   struct Key {
     NodeId parent;
-    std::string name;
+    std::string_view name;
     friend bool operator==(const Key&, const Key&) = default;
   };
+  static Key key_of(const Node* node) noexcept { return {node->parent()->id(), node->key()}; }
+  static Key key_of(const Key& key) noexcept { return key; }
   struct KeyHash {
-    std::size_t operator()(const Key& key) const noexcept {
-      return std::hash<std::string>{}(key.name) ^ (key.parent * 0x9e3779b97f4a7c15U);
+    using is_transparent = void;
+    std::size_t operator()(const auto& of) const noexcept {
+      const Key key = key_of(of);
+      return std::hash<std::string_view>{}(key.name) ^ (key.parent * 0x9e3779b97f4a7c15U);
     }
+  };
+  struct KeyEqual {
+    using is_transparent = void;
+    bool operator()(const auto& left, const auto& right) const noexcept { return key_of(left) == key_of(right); }
   };
   void release_locked(NodeId id, std::uint64_t count, std::shared_ptr<Node>& dropped);
 
   mutable std::mutex mutex_;
   std::unordered_map<NodeId, Slot> slots_;
-  std::unordered_map<Key, NodeId, KeyHash> by_key_;
+  std::unordered_set<const Node*, KeyHash, KeyEqual> by_key_;
   std::unordered_map<NodeId, std::shared_ptr<Node>> fixed_;
   NodeId next_id_ = kFirstDynamicId;
 };

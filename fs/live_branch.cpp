@@ -53,6 +53,31 @@ std::string LiveBranch::subject(NodeId id, std::string_view doing) const {
   return std::string(doing) + " /live/" + at.database.name + " (inode " + std::to_string(at.ino) + ")";
 }
 
+std::vector<const LiveDatabase*> LiveBranch::known_databases() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<const LiveDatabase*> known;
+  for (const auto& database : databases_) known.push_back(database.get());
+  return known;
+}
+
+std::uint64_t LiveBranch::inodes_in_memory() const {
+  std::uint64_t count = 0;
+  for (const LiveDatabase* database : known_databases()) count += database->tree.stats().inodes_in_memory;
+  return count;
+}
+
+void LiveBranch::for_each_held(const std::function<void(NodeId parent, const std::string& name)>& visit, const std::function<bool()>& go_on) const {
+  for (const LiveDatabase* database : known_databases()) {
+    std::uint64_t from = LiveTree::kRootIno;
+    while (from != 0) {
+      if (!go_on()) return;
+      const LiveTree::Held held = database->tree.held_from(from);
+      for (const auto& each : held.names) visit(node_of(*database, each.parent), each.name);
+      from = held.next;
+    }
+  }
+}
+
 void LiveBranch::forget(NodeId id, std::uint64_t count) {
   const Target at = target(id);
   if (at.ino != LiveTree::kRootIno) at.database.tree.forget(at.ino, count);

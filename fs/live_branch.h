@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -49,6 +50,10 @@ class LiveBranch {
   /// Whether `id` is the node of a live inode.
   static bool owns(NodeId id) noexcept { return (id & kLiveBit) != 0; }
   void forget(NodeId id, std::uint64_t count);
+  /// Of all trees.
+  std::uint64_t inodes_in_memory() const;
+  /// Names that the kernel could forget without loss (LiveTree::held_from), while `go_on` says so, which is asked every few thousand.
+  void for_each_held(const std::function<void(NodeId parent, const std::string& name)>& visit, const std::function<bool()>& go_on) const;
 
   // For the folders above.
   Result<fuse_entry_param> database_entry(const std::string& name, const CallContext& context);
@@ -121,6 +126,7 @@ class LiveBranch {
   Mount& mount_;
   mutable std::mutex mutex_;
   std::map<std::string, std::uint64_t> serials_;
+  [[nodiscard]] std::vector<const LiveDatabase*> known_databases() const;
   std::vector<std::unique_ptr<LiveDatabase>> databases_;  ///< by serial; only grows
 };
 

@@ -19,11 +19,10 @@ TreeRoot tree_root(const std::unique_ptr<const NodeRef>& directory) {
 }
 }  // namespace
 
-SnapshotNode::SnapshotNode(std::shared_ptr<const OpenedSnapshot> snapshot, std::shared_ptr<const Node> parent,
-                           std::string key, const Inode& inode)
+SnapshotNode::SnapshotNode(const OpenedSnapshot* snapshot, std::shared_ptr<const Node> parent, std::string key, const Inode& inode)
     : ViewNode(std::move(parent), std::move(key)),
-      snapshot_(std::move(snapshot)),
-      stat_(to_stat(inode, snapshot_->space)),
+      snapshot_(snapshot),
+      shown_(shown_attributes(inode)),
       completeness_(inode.completeness),
       has_xattrs_(!inode.xattrs.empty()) {
   if (const auto* content = std::get_if<DirectoryContent>(&inode.content)) {
@@ -39,8 +38,8 @@ Result<std::shared_ptr<SnapshotNode>> SnapshotNode::open_root(Mount& mount, std:
   auto opened = std::make_shared<OpenedSnapshot>();
   opened->space = space_of(id.hex());
   opened->view = std::move(view);
-  auto node = std::make_shared<SnapshotNode>(opened, std::move(parent), std::move(key), opened->view.root);
-  node->root_ = true;
+  auto node = std::make_shared<SnapshotNode>(opened.get(), std::move(parent), std::move(key), opened->view.root);
+  node->opened_ = std::move(opened);
   return node;
 }
 
@@ -49,7 +48,7 @@ double SnapshotNode::attribute_timeout() const { return kForEver; }
 std::string SnapshotNode::describe() const {
   std::string path;
   const SnapshotNode* at = this;
-  while (!at->root_) {
+  while (!at->is_root()) {
     path.insert(0, at->key()).insert(0, "/");
     at = static_cast<const SnapshotNode*>(at->parent().get());
   }
@@ -114,7 +113,7 @@ Result<std::vector<DirItem>> SnapshotNode::list(Mount& mount, const std::string&
 }
 
 Result<std::shared_ptr<const Inode>> SnapshotNode::inode(Mount& mount, const CallContext& context) const {
-  if (root_) return std::make_shared<const Inode>(snapshot_->view.root);
+  if (is_root()) return std::make_shared<const Inode>(snapshot_->view.root);
   if (auto recent = mount.recent.find(id())) return recent;
   const auto& above = static_cast<const SnapshotNode&>(*parent());
   const TreeReader reader(mount.repository.source());
@@ -127,7 +126,7 @@ Result<std::shared_ptr<const Inode>> SnapshotNode::inode(Mount& mount, const Cal
 }
 
 Result<std::string> SnapshotNode::read_link(Mount& mount, const CallContext& context) const {
-  if (!S_ISLNK(stat_.st_mode)) return ViewNode::read_link(mount, context);
+  if (!S_ISLNK(shown_.mode)) return ViewNode::read_link(mount, context);
   HOLDFAST_ASSIGN(auto full, inode(mount, context));
   if (full->size_bytes > kLinkTargetMaxBytes) return Error(ErrorCode::kCorrupt, "a symbolic link with too long a target");
   std::string target(full->size_bytes, '\0');
@@ -139,7 +138,7 @@ Result<std::string> SnapshotNode::read_link(Mount& mount, const CallContext& con
 
 Result<std::shared_ptr<ReadableHandle>> SnapshotNode::open(Mount& mount, fuse_file_info& info,
                                                            const CallContext& context) const {
-  if (!S_ISREG(stat_.st_mode)) return ViewNode::open(mount, info, context);
+  if (!S_ISREG(shown_.mode)) return ViewNode::open(mount, info, context);
   HOLDFAST_ASSIGN(auto full, inode(mount, context));
   info.keep_cache = 1;
   std::shared_ptr<ReadableHandle> handle = std::make_shared<SnapshotFile>(mount, self(), std::move(full));
@@ -151,7 +150,7 @@ Result<std::string> SnapshotNode::attribute(Mount& mount, const std::string& nam
     // State and networks change after a snapshot was opened.
     const SnapshotInfo info = mount.repository.resolve(snapshot_->view.info.id.hex()).value_or(snapshot_->view.info);
     const auto value = snapshot_attribute(info, std::string_view(name).substr(kHoldfastPrefix.size()),
-                                          root_ ? std::nullopt : std::optional(completeness_));
+                                          is_root() ? std::nullopt : std::optional(completeness_));
     if (value) return *value;
   } else if (has_xattrs_) {
     HOLDFAST_ASSIGN(auto full, inode(mount, context));

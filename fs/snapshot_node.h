@@ -6,11 +6,12 @@
 
 #include "core/repo/repository.h"
 #include "core/tree/inode.h"
+#include "fs/attributes.h"
 #include "fs/view_node.h"
 
 namespace holdfast::fs {
 
-/// An opened snapshot, shared by all its nodes.
+/// An opened snapshot. Its root owns it; what keeps any of its nodes keeps the root.
 struct OpenedSnapshot {
   SnapshotView view;
   std::uint64_t space = 0;  ///< public_ino()'s
@@ -23,13 +24,13 @@ class SnapshotNode final : public ViewNode {
   static Result<std::shared_ptr<SnapshotNode>> open_root(Mount& mount, std::shared_ptr<const Node> parent,
                                                          std::string key, const SnapshotId& id,
                                                          const CallContext& context);
-  SnapshotNode(std::shared_ptr<const OpenedSnapshot> snapshot, std::shared_ptr<const Node> parent, std::string key,
-               const Inode& inode);
+  SnapshotNode(const OpenedSnapshot* snapshot, std::shared_ptr<const Node> parent, std::string key, const Inode& inode);
 
-  Result<struct stat> attributes(Mount&, const CallContext&) const override { return stat_; }
+  Result<struct stat> attributes(Mount&, const CallContext&) const override { return to_stat(shown_, snapshot_->space); }
   [[nodiscard]] double attribute_timeout() const override;
   [[nodiscard]] std::string describe() const override;
-  [[nodiscard]] bool is_directory() const override { return S_ISDIR(stat_.st_mode); }
+  [[nodiscard]] bool is_directory() const override { return S_ISDIR(shown_.mode); }
+  [[nodiscard]] bool is_leaf() const noexcept override { return !is_directory(); }
   Result<fuse_entry_param> look_up(Mount& mount, const std::string& name, const CallContext& context) const override;
   Result<std::vector<DirItem>> list(Mount& mount, const std::string& after, std::size_t count_max, bool plus,
                                     const CallContext& context) const override;
@@ -41,17 +42,18 @@ class SnapshotNode final : public ViewNode {
   Result<std::vector<std::string>> attribute_names(Mount& mount, const CallContext& context) const override;
 
  private:
-  [[nodiscard]] bool is_root() const { return root_; }
+  [[nodiscard]] bool is_root() const { return opened_ != nullptr; }
   Result<std::shared_ptr<const Inode>> inode(Mount& mount, const CallContext& context) const;
   Result<Inode> resolved(Mount& mount, Inode inode, const CallContext& context) const;
   Result<fuse_entry_param> child_entry(Mount& mount, const std::string& name, Inode inode,
                                        const CallContext& context) const;
 
-  const std::shared_ptr<const OpenedSnapshot> snapshot_;
-  struct stat stat_{};
+  /// The root's; the others, of which there may be a million, have a root above them as long as they live.
+  std::shared_ptr<const OpenedSnapshot> opened_;
+  const OpenedSnapshot* const snapshot_;
+  const LiveAttributes shown_;
   const Completeness completeness_;
   const bool has_xattrs_;
-  bool root_ = false;
   std::unique_ptr<const NodeRef> directory_;  ///< null: an empty directory, or none
 };
 

@@ -26,9 +26,9 @@ ZSTD_DCtx* thread_decompressor() {
 /// bytes from their prefix took 4.06 MB with 2^14 places, with 2^18 398 bytes.)
 int prefix_hash_log(std::size_t reach_bytes, int level) { return std::clamp(static_cast<int>(std::bit_width(reach_bytes)) - 3, level == 1 ? 14 : 17, 18); }
 constexpr int kPrefixMinMatch = 6;
-/// Of a chunk of this size compressed alone at level 1, instead of zstd's 13: the table takes half of a core's first-level cache. Measured on
-/// pg_dump's text in pieces of 163 KiB: 470 MB/s at 3.57 : 1 instead of 431 MB/s at 3.66 : 1 (11: 499 MB/s at 3.46 : 1).
-constexpr int kLevelOneHashLog = 12;
+/// Of a chunk of this size compressed alone at level 1: zstd's own for 128 KiB, also for larger ones. Measured on pg_dump's text in pieces of 128 KiB: 391 MB/s at 3.30 : 1
+/// (12: 428 MB/s at 3.24; 14: 361 MB/s at 3.32), and back at 1,429 MB/s.
+constexpr int kLevelOneHashLog = 13;
 constexpr std::size_t kLevelOneMinBytes = 16 * 1024;
 constexpr std::size_t kLevelOneMaxBytes = 512 * 1024;
 

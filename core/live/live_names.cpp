@@ -63,6 +63,19 @@ Result<LiveAttributes> LiveTreeImpl::lookup(std::uint64_t parent, std::string_vi
   return attributes_of_node(*state_.find(*ino));
 }
 
+LiveTree::Held LiveTreeImpl::held_from(std::uint64_t from) const {
+  constexpr std::uint64_t kLookAtMax = 4096;  // a short time under the lock
+  Held held;
+  const std::lock_guard lock(mutex_);
+  const std::uint64_t end = std::min(state_.ino_end(), from + kLookAtMax);
+  for (std::uint64_t ino = from; ino < end; ++ino) {
+    const LiveState::Node* node = state_.find(ino);
+    if (node != nullptr && state_.is_held_only(*node)) held.names.push_back({node->parent, node->name});
+  }
+  held.next = end < state_.ino_end() ? end : 0;
+  return held;
+}
+
 void LiveTreeImpl::forget(std::uint64_t ino, std::uint64_t count) {
   const std::lock_guard lock(mutex_);
   pins_ -= std::min(pins_, count);

@@ -97,6 +97,10 @@ bool LiveState::is_changed(std::uint64_t ino) const {
   return active_.inodes.contains(ino) || (frozen_ && frozen_->inodes.contains(ino));
 }
 
+bool LiveState::is_held_only(const Node& node) const {
+  return node.pins > 0 && node.children == 0 && node.parent != 0 && !node.inode().is_directory() && node.file.expired() && !is_changed(node.inode().ino);
+}
+
 /// Drops a node that nobody holds and that the base (or nobody) knows as it is, and then those above it that were kept for it.
 void LiveState::evict(std::uint64_t ino) {
   while (ino != 0 && ino != kRoot) {

@@ -115,6 +115,7 @@ LiveTree::Stats LiveTreeImpl::stats() const {
   Stats stats;
   stats.dirty_inodes = state_.active().inodes.size();
   stats.pinned_inodes = pins_;
+  stats.inodes_in_memory = state_.node_count();
   stats.open_for_writing = open_writers_.size();
   stats.dirty_bytes = dirty_bytes_;
   stats.chunks_cut = chunks_cut_;

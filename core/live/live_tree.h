@@ -139,6 +139,17 @@ class LiveTree {
   // Names. lookup, make_node and link pin the inode they give once.
   virtual Result<LiveAttributes> lookup(std::uint64_t parent, std::string_view name, const CallContext& context) = 0;
   virtual void forget(std::uint64_t ino, std::uint64_t count) = 0;
+  /// Pinned files and links that are in memory for the pin's sake alone, and a name of each: could the caller let go of them, they would be read again when they are wanted.
+  /// Looks at some thousand inode numbers from `from` on.
+  struct Held {
+    struct Name {
+      std::uint64_t parent = 0;
+      std::string name;
+    };
+    std::vector<Name> names;
+    std::uint64_t next = 0;  ///< where to go on; 0: there are no more
+  };
+  virtual Held held_from(std::uint64_t from) const = 0;
   virtual Result<LiveAttributes> make_node(std::uint64_t parent, std::string_view name, const NewNode& node,
                                            const CallContext& context) = 0;
   virtual Result<LiveAttributes> link(std::uint64_t ino, std::uint64_t parent, std::string_view name,
@@ -192,6 +203,7 @@ class LiveTree {
   struct Stats {
     std::uint64_t dirty_inodes = 0;
     std::uint64_t pinned_inodes = 0;
+    std::uint64_t inodes_in_memory = 0;
     std::uint64_t open_for_writing = 0;
     std::uint64_t dirty_bytes = 0;  ///< written and not in chunks yet: overwrites, and what came before its turn
     std::uint64_t chunks_cut = 0;   ///< since open: a counter for tests and metrics

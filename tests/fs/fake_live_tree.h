@@ -187,7 +187,23 @@ class FakeLiveTree final : public LiveTree {
   Result<SealedTree> seal(const CompletenessJudge&, const CallContext&) override {
     return Error(ErrorCode::kUnsupported, "the fake repository builds snapshots itself");
   }
-  Stats stats() const override { return {}; }
+  Held held_from(std::uint64_t from) const override {
+    const std::lock_guard lock(mutex_);
+    Held held;
+    for (const auto& [ino, item] : items_) {
+      if (ino < from || is_dir(item)) continue;
+      for (const auto& [name, child] : items_.at(kRootIno).entries) {
+        if (child == ino) held.names.push_back({kRootIno, name});
+      }
+    }
+    return held;
+  }
+  Stats stats() const override {
+    const std::lock_guard lock(mutex_);
+    Stats stats;
+    for (const auto& [ino, item] : items_) stats.inodes_in_memory += item.pins > 0 ? 1 : 0;
+    return stats;
+  }
   void mark_changed() override {}
   Inode base_root() const override { return {}; }
   TreeRoot base_links() const override { return {}; }

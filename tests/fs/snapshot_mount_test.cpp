@@ -181,6 +181,30 @@ TEST_F(SnapshotMount, HugeDirectory_ListsEveryNameOnce_AndKernelForgetsAll) {
   wait_until([&] { return repository.tree("orders").total_pins() == 0; });
 }
 
+TEST_F(SnapshotMount, ManyNames_KernelIsAskedToForgetSome_AndFindsThemAgain) {
+  options.held_bytes_max = 400'000;
+  restart();
+  make_database("orders");
+  constexpr int kCount = 3000;
+  for (int i = 0; i < kCount; ++i) write("live/orders/file" + std::to_string(i), "content " + std::to_string(i));
+  const std::string at = "snapshots/orders/" + seal("orders").name;
+  const int held_open = ::open(path(at + "/file7").c_str(), O_RDONLY);
+  ASSERT_GE(held_open, 0);
+  EXPECT_EQ(run("ls -l " + path(at) + " | wc -l"), std::to_string(kCount + 1) + "\n");
+  EXPECT_EQ(run("ls -l " + path("live/orders") + " | wc -l"), std::to_string(kCount + 1) + "\n");
+  // What either takes alone is above the bound.
+  wait_until([&] { return mount->counters().nodes < 1000 && repository.tree("orders").stats().inodes_in_memory < 1000; });
+  char byte = 0;
+  EXPECT_EQ(::pread(held_open, &byte, 1, 8), 1);
+  EXPECT_EQ(byte, '7');
+  ::close(held_open);
+  for (const int i : {0, 7, 1500, kCount - 1}) {
+    EXPECT_EQ(read(at + "/file" + std::to_string(i)), "content " + std::to_string(i));
+    EXPECT_EQ(read("live/orders/file" + std::to_string(i)), "content " + std::to_string(i));
+  }
+  EXPECT_EQ(names_in(path(at)).size(), static_cast<std::size_t>(kCount));
+}
+
 TEST_F(SnapshotMount, Seekdir_ComesBackToTheSamePlace) {
   make_database("orders");
   for (int i = 0; i < 500; ++i) write("live/orders/f" + std::to_string(1000 + i), "");

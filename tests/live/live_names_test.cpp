@@ -266,6 +266,40 @@ TEST_F(LiveNamesTest, Checkpoint_StandsForTheWholeTree) {
   EXPECT_EQ(names(look(kRoot, "d").ino), (Names{"after", "later"}));
 }
 
+TEST_F(LiveNamesTest, HeldNames_AreThoseThatOnlyThePinKeeps) {
+  const auto folder = directory(kRoot, "folder");
+  const auto file = make(folder.ino, "file");
+  const auto linked = make(folder.ino, "linked");
+  ASSERT_TRUE(live_->link(linked.ino, folder.ino, "linked too", kContext));
+  const auto names_held = [&] {
+    std::vector<std::string> all;
+    std::uint64_t from = kRoot;
+    do {
+      const auto held = live_->held_from(from);
+      for (const auto& each : held.names) {
+        EXPECT_EQ(each.parent, folder.ino);
+        all.push_back(each.name);
+      }
+      from = held.next;
+    } while (from != 0);
+    return all;
+  };
+  EXPECT_EQ(names_held(), Names());  // changed: they stay, whoever lets go
+  seal();
+  EXPECT_EQ(names_held(), Names{"file"});  // not folders, nor what has several names
+  {
+    const auto open = live_->open_file(file.ino, false, kContext);
+    ASSERT_TRUE(open);
+    EXPECT_EQ(names_held(), Names());
+  }
+  EXPECT_EQ(names_held(), Names{"file"});
+  const std::uint64_t before = live_->stats().inodes_in_memory;
+  live_->forget(file.ino, 1);
+  EXPECT_EQ(names_held(), Names());
+  EXPECT_EQ(live_->stats().inodes_in_memory, before - 1);
+  EXPECT_EQ(look(folder.ino, "file").ino, file.ino);
+}
+
 TEST_F(LiveNamesTest, UnpinnedCleanInodes_AreDropped) {
   const auto d = directory(kRoot, "d");
   for (int i = 0; i < 10; ++i) live_->forget(make(d.ino, std::to_string(i)).ino, 1);

@@ -2,6 +2,7 @@
 #include "fs/forgetter.h"
 
 #include <fuse_lowlevel.h>
+#include <malloc.h>
 
 #include <condition_variable>
 #include <mutex>
@@ -12,7 +13,7 @@ namespace holdfast::fs {
 namespace {
 
 // Measured on trees of 1,000,000 and 100,000 files, names and tables included.
-constexpr std::uint64_t kViewNodeBytes = 300;
+constexpr std::uint64_t kViewNodeBytes = 370;
 constexpr std::uint64_t kLiveInodeBytes = 900;
 constexpr std::size_t kBatch = 1000;
 constexpr std::chrono::seconds kLookEvery{1};
@@ -52,7 +53,8 @@ void Forgetter::shrink(Mount& mount, const std::stop_token& stop) {
     if (leaves.empty()) break;
     for (const auto& leaf : leaves) forget_name(mount, leaf->parent()->id(), leaf->key());
   }
-  mount.live.for_each_held([&](NodeId parent, const std::string& name) { forget_name(mount, parent, name); }, [&] { return !is_enough(); });
+  if (!is_enough()) mount.live.for_each_held([&](NodeId parent, const std::string& name) { forget_name(mount, parent, name); }, [&] { return !is_enough(); });
+  ::malloc_trim(0);  // or what became free in pieces stays ours
 }
 
 }  // namespace holdfast::fs

@@ -30,7 +30,7 @@ struct MountOptions {
   std::chrono::seconds read_timeout{120};
   /// Data of writes that wait for staging; what finds no place gets ENOSPC at once. A thread that writes has at most 1 MiB here, the kernel's writeback cache 64 MiB.
   std::uint64_t parked_bytes_max = 192ULL << 20;
-  std::uint64_t held_bytes_max = 272ULL << 20;  ///< what is kept for names that the kernel remembers: above, it is asked to forget some
+  std::uint64_t held_bytes_max = 176ULL << 20;  ///< what is kept for names that the kernel remembers: above, it is asked to forget some
   /// What /.holdfast/status.json shows: the document of `holdfast status --json`, which the program knows. Must be
   /// given.
   std::function<std::string()> status_json;

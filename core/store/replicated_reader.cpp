@@ -17,6 +17,7 @@ constexpr double kMarkCorrupt = 8;
 constexpr double kMarkMissing = 4;
 constexpr double kMarkUnavailable = 1;
 constexpr double kMarkMax = 64;
+constexpr double kMarkOfLate = 0.5;  // what one that was unavailable once has after mark_halves_after
 // Until it is measured.
 constexpr double kLatencyHereMs = 5;
 constexpr double kLatencyElsewhereMs = 200;
@@ -130,9 +131,13 @@ std::vector<NetworkCopy> ReplicatedReader::in_order(const std::vector<NetworkCop
 }
 
 bool ReplicatedReader::is_at_hand(const std::vector<NetworkCopy>& copies) const {
-  return std::ranges::any_of(copies, [this](const NetworkCopy& copy) {
+  const MonoTime now = clock_.mono_now();
+  return std::ranges::any_of(copies, [&](const NetworkCopy& copy) {
     const auto network = networks_.find(copy.network);
-    return network && network->traits().is_at_hand;
+    if (!network || !network->traits().is_at_hand) return false;
+    const std::lock_guard lock(mutex_);
+    const auto health = health_.find(copy.network);
+    return health == health_.end() || mark_now(health->second, now) < kMarkOfLate;
   });
 }
 

@@ -64,7 +64,7 @@ class ReplicatedReader {
   [[nodiscard]] std::map<std::string, NetworkFaults> faults() const;
   /// `copies` with the best network first; unknown networks are left out.
   [[nodiscard]] std::vector<NetworkCopy> in_order(const std::vector<NetworkCopy>& copies) const;
-  /// Whether one of them lies on a network whose reads cost what those of a disk of this machine cost.
+  /// Whether one of them lies on a network whose reads cost what those of a disk of this machine cost, and which did not fail of late.
   [[nodiscard]] bool is_at_hand(const std::vector<NetworkCopy>& copies) const;
   /// Of the network that would be asked first for these; nullopt until it has given both a small answer and a large one.
   [[nodiscard]] std::optional<NetworkPace> pace(const std::vector<NetworkCopy>& copies) const;

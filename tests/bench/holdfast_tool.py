@@ -93,6 +93,19 @@ class Holdfast:
         self.serve()
         drop_caches()
 
+    def bytes_read(self):
+        """From networks, since it serves."""
+        for line in (self.mount / ".holdfast/metrics").read_text().splitlines():
+            if line.startswith("holdfast_network_read_bytes_total"):
+                return int(line.split()[-1])
+
+    def read_cold(self, snapshot, name):
+        """A file of a snapshot through the mount: what it took, and what was fetched for it."""
+        self.start_cold()
+        before = self.bytes_read()
+        step = measured(["cat", str(self.mount / "snapshots" / DATABASE / snapshot / name)], self.env, self.pid)
+        return step | {"fetched": self.bytes_read() - before}
+
     def snapshots(self):
         """Their names, oldest first. As text they would not be in order: a second's first snapshot has no fraction in its name."""
         return [row["name"] for row in sorted(json.loads(self.run("list", DATABASE, "--json")), key=lambda row: row["time"])]

@@ -110,6 +110,16 @@ TEST(BringNear, WhatIsAtHand_IsNeitherAskedForNorCached) {
   for (const ChunkRef& ref : at_hand.refs) EXPECT_FALSE(rig.cache->get(ref.id));
 }
 
+TEST(BringNear, NetworkAtHandThatFails_IsNotCountedOn) {
+  IngestRig rig;
+  ASSERT_TRUE(rig.open());
+  const Stored stored = store_chunks(rig, 2);
+  rig.move_to_networks({"a", "b"});
+  rig.faulty["a"]->always(StoreVerb::kRead, {Kind::kErrorInstead, ErrorCode::kUnavailable});
+  for (std::size_t i = 0; i < 2; ++i) EXPECT_EQ(*rig.source->read(stored.refs[i], {}), stored.plains[i]);
+  for (const ChunkRef& ref : stored.refs) EXPECT_TRUE(rig.cache->get(ref.id));  // it came from afar
+}
+
 TEST(BringNear, WorthAhead_GrowsWithTheWayAndIsNoneAtHand) {
   IngestRig rig;
   ASSERT_TRUE(rig.open());

@@ -64,31 +64,4 @@ struct stat to_stat(const LiveAttributes& attributes, std::uint64_t space) noexc
   return result;
 }
 
-std::uint64_t allocated_bytes(const Inode& inode) noexcept {
-  if (std::holds_alternative<EmptyContent>(inode.content)) return 0;
-  const auto* extents = std::get_if<ExtentContent>(&inode.content);
-  if (extents == nullptr) return inode.size_bytes;
-  std::uint64_t bytes = 0;
-  for (const Extent& extent : extents->extents) {
-    if (extent.chunk) bytes += extent.size_bytes;
-  }
-  return bytes;
-}
-
-LiveAttributes shown_attributes(const Inode& inode) noexcept {
-  LiveAttributes shown;
-  shown.ino = inode.ino;
-  shown.mode = inode.mode;
-  shown.uid = inode.uid;
-  shown.gid = inode.gid;
-  shown.nlink = inode.nlink;
-  shown.rdev = inode.rdev;
-  shown.size_bytes = inode.size_bytes;
-  shown.allocated_bytes = allocated_bytes(inode);
-  shown.atime = inode.atime;
-  shown.mtime = inode.mtime;
-  shown.ctime = inode.ctime;
-  return shown;
-}
-
 }  // namespace holdfast::fs

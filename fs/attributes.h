@@ -19,10 +19,5 @@ std::uint64_t public_ino(std::uint64_t space, std::uint64_t ino) noexcept;
 std::uint64_t space_of(std::string_view name) noexcept;
 
 struct stat to_stat(const LiveAttributes& attributes, std::uint64_t space) noexcept;
-/// What stat shows of an inode, in less room than a struct stat takes.
-LiveAttributes shown_attributes(const Inode& inode) noexcept;
-
-/// Bytes of a sealed file that are not holes; for lists of extents that are chunks themselves: as if it had no holes.
-std::uint64_t allocated_bytes(const Inode& inode) noexcept;
 
 }  // namespace holdfast::fs

@@ -47,13 +47,16 @@ void Forgetter::run(Mount& mount, const std::stop_token& stop) {
 /// By a quarter, so that it is done rarely. What is open or in use stays, so one pass has to do.
 void Forgetter::shrink(Mount& mount, const std::stop_token& stop) {
   const std::uint64_t goal = mount.options.held_bytes_max / 4 * 3;
-  const auto is_enough = [&] { return held_bytes(mount) <= goal || !pause(stop, kForgetsArriveIn); };
-  for (NodeId from = 0; !is_enough();) {
-    const auto leaves = mount.table.leaves_from(from, kBatch);
-    if (leaves.empty()) break;
-    for (const auto& leaf : leaves) forget_name(mount, leaf->parent()->id(), leaf->key());
+  std::size_t asked = 0;
+  const auto is_enough = [&] { return asked++ % kBatch == 0 && (!pause(stop, kForgetsArriveIn) || held_bytes(mount) <= goal); };
+  for (const NodeId id : mount.table.leaves()) {
+    if (is_enough()) break;
+    if (const auto leaf = mount.table.find(id)) forget_name(mount, leaf->parent()->id(), leaf->key());
   }
-  if (!is_enough()) mount.live.for_each_held([&](NodeId parent, const std::string& name) { forget_name(mount, parent, name); }, [&] { return !is_enough(); });
+  for (const auto& [parent, name] : mount.live.held_names()) {
+    if (is_enough()) break;
+    forget_name(mount, parent, name);
+  }
   ::malloc_trim(0);  // or what became free in pieces stays ours
 }
 

@@ -85,14 +85,16 @@ void InodeTable::visit_children(NodeId parent, const std::function<void(const No
   for (const auto& child : children) visit(*child);
 }
 
-std::vector<std::shared_ptr<const Node>> InodeTable::leaves_from(NodeId& from, std::size_t count_max) const {
-  std::vector<std::shared_ptr<const Node>> leaves;
-  const std::lock_guard lock(mutex_);
-  for (from = std::max(from, kFirstDynamicId); from < next_id_ && leaves.size() < count_max; ++from) {
-    const auto slot = slots_.find(from);
-    if (slot != slots_.end() && slot->second.node->is_leaf()) leaves.push_back(slot->second.node);
+std::vector<NodeId> InodeTable::leaves() const {
+  std::vector<NodeId> ids;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, slot] : slots_) {
+      if (slot.node->is_leaf()) ids.push_back(id);
+    }
   }
-  return leaves;
+  std::ranges::sort(ids);
+  return ids;
 }
 
 std::size_t InodeTable::size() const {

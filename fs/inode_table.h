@@ -71,8 +71,8 @@ class InodeTable {
   void visit_children(NodeId parent, const std::function<void(const Node&)>& visit) const;
   /// Dynamic nodes held.
   [[nodiscard]] std::size_t size() const;
-  /// Leaves that were given out longest ago, at most `count_max`, beginning with id `from`, which is moved behind the last one.
-  [[nodiscard]] std::vector<std::shared_ptr<const Node>> leaves_from(NodeId& from, std::size_t count_max) const;
+  /// Of the leaves; those that were given out longest ago first.
+  [[nodiscard]] std::vector<NodeId> leaves() const;
 
  private:
   struct Slot {

@@ -66,16 +66,13 @@ std::uint64_t LiveBranch::inodes_in_memory() const {
   return count;
 }
 
-void LiveBranch::for_each_held(const std::function<void(NodeId parent, const std::string& name)>& visit, const std::function<bool()>& go_on) const {
+std::vector<std::pair<NodeId, std::string>> LiveBranch::held_names() const {
+  constexpr std::size_t kOfOneTree = 100'000;  // a short time under its lock
+  std::vector<std::pair<NodeId, std::string>> all;
   for (const LiveDatabase* database : known_databases()) {
-    std::uint64_t from = LiveTree::kRootIno;
-    while (from != 0) {
-      if (!go_on()) return;
-      const LiveTree::Held held = database->tree.held_from(from);
-      for (const auto& each : held.names) visit(node_of(*database, each.parent), each.name);
-      from = held.next;
-    }
+    for (auto& held : database->tree.held_names(kOfOneTree)) all.emplace_back(node_of(*database, held.parent), std::move(held.name));
   }
+  return all;
 }
 
 void LiveBranch::forget(NodeId id, std::uint64_t count) {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <atomic>
-#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -52,8 +51,8 @@ class LiveBranch {
   void forget(NodeId id, std::uint64_t count);
   /// Of all trees.
   std::uint64_t inodes_in_memory() const;
-  /// Names that the kernel could forget without loss (LiveTree::held_from), while `go_on` says so, which is asked every few thousand.
-  void for_each_held(const std::function<void(NodeId parent, const std::string& name)>& visit, const std::function<bool()>& go_on) const;
+  /// Names that the kernel could forget without loss (LiveTree::held_names); some of each tree.
+  std::vector<std::pair<NodeId, std::string>> held_names() const;
 
   // For the folders above.
   Result<fuse_entry_param> database_entry(const std::string& name, const CallContext& context);

@@ -100,8 +100,16 @@ std::vector<StoredChunkSource::State::Wanted> StoredChunkSource::State::gather(s
   }
   std::vector<Range> far;
   for (auto& [pack, of_pack] : remote) {
-    for (Range& range : ranges_of(pack, std::move(of_pack), is_far)) {
-      if (parts.networks.is_at_hand(range.copies)) {
+    const Result<std::vector<NetworkCopy>> where = copies(pack);
+    const bool is_at_hand = where && parts.networks.is_at_hand(*where);
+    if (!where || (is_far && is_at_hand)) {
+      for (const Wanted& each : of_pack) give_up(each);
+      continue;
+    }
+    RangeLimits limits = options.ranges;
+    if (!is_at_hand && worth_gap_bytes > 0) limits.gap_max_bytes = worth_gap_bytes;
+    for (Range& range : ranges_of(*where, std::move(of_pack), limits)) {
+      if (is_at_hand) {
         fetch_range(std::move(range), wave);
       } else {
         far.push_back(std::move(range));
@@ -137,25 +145,18 @@ void StoredChunkSource::State::land_gathered(const Wanted& wanted) {
   flights.land(wanted.flight, ChunkFlights::Outcome(item));
 }
 
-/// What is wanted of one pack, in ranges that are worth one request each: the whole pack where most of it is wanted. Two may lean on one record.
-std::vector<StoredChunkSource::State::Range> StoredChunkSource::State::ranges_of(PackNumber pack, std::vector<Wanted> wanted, bool is_far) {
-  std::vector<Range> all;
-  Result<std::vector<NetworkCopy>> where = copies(pack);
-  if (!where || (is_far && parts.networks.is_at_hand(*where))) {
-    for (const Wanted& each : wanted) give_up(each);
-    return all;
-  }
+/// What is wanted of one pack, in ranges that are worth one request each: the whole pack where most of it is wanted.
+std::vector<StoredChunkSource::State::Range> StoredChunkSource::State::ranges_of(const std::vector<NetworkCopy>& copies, std::vector<Wanted> wanted, const RangeLimits& limits) {
   std::sort(wanted.begin(), wanted.end(), [](const Wanted& a, const Wanted& b) { return a.at.offset < b.at.offset; });
   std::vector<RecordRange> records;
   for (const Wanted& each : wanted) {
     if (records.empty() || records.back().offset != each.at.offset) records.push_back({each.records.next().id, each.at.offset, each.at.record_size_bytes});
   }
-  RangeLimits limits = options.ranges;
-  if (const std::uint64_t gap = worth_gap_bytes; gap > 0) limits.gap_max_bytes = gap;
+  std::vector<Range> all;
   auto next = wanted.begin();
   for (const auto& run : split_in_ranges(records, limits)) {
     const auto end = std::find_if(next, wanted.end(), [&](const Wanted& each) { return each.at.offset > run.back().offset; });
-    all.push_back({pack, *where, {std::make_move_iterator(next), std::make_move_iterator(end)}});
+    all.push_back({copies, {run.begin(), run.end()}, {std::make_move_iterator(next), std::make_move_iterator(end)}});
     next = end;
   }
   return all;
@@ -180,12 +181,8 @@ void StoredChunkSource::State::fetch_ranges(std::vector<Range> ranges, Wave& wav
 
 /// What no network gave is given up.
 void StoredChunkSource::State::fetch_range(Range range, Wave& wave) {
-  std::vector<RecordRange> records;
-  for (const Wanted& each : range.wanted) {
-    if (records.empty() || records.back().offset != each.at.offset) records.push_back({each.records.next().id, each.at.offset, each.at.record_size_bytes});
-  }
   const CallContext context = with_timeout({MonoTime::max(), wave.stop}, parts.clock, options.prefetch_timeout);
-  const Result<std::vector<VerifiedRecord>> fetched = parts.networks.read_records(range.copies, records, context);
+  const Result<std::vector<VerifiedRecord>> fetched = parts.networks.read_records(range.copies, range.records, context);
   if (!fetched) {
     log_debug("prefetching: " + fetched.error().message());
     for (const Wanted& each : range.wanted) give_up(each);
@@ -195,7 +192,7 @@ void StoredChunkSource::State::fetch_range(Range range, Wave& wave) {
   keep(*fetched, range.copies);
   std::size_t i = 0;
   for (Wanted& each : range.wanted) {
-    while (records[i].offset != each.at.offset) ++i;
+    while (range.records[i].offset != each.at.offset) ++i;
     take(std::move(each), (*fetched)[i], wave);
   }
 }

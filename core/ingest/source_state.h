@@ -73,9 +73,9 @@ struct StoredChunkSource::State {
   };
   /// Wanted of one pack, near each other: one request.
   struct Range {
-    PackNumber pack = 0;
     std::vector<NetworkCopy> copies;
-    std::vector<Wanted> wanted;
+    std::vector<RecordRange> records;  ///< what is asked for
+    std::vector<Wanted> wanted;        ///< two may lean on one record
   };
   void enqueue(Queue& to, std::span<const ChunkRef> refs);
   void run_prefetch(Queue& from, const std::stop_token& stop);
@@ -84,7 +84,7 @@ struct StoredChunkSource::State {
   void take(Wanted wanted, VerifiedRecord record, Wave& wave);
   void give_up(const Wanted& wanted);
   void land_gathered(const Wanted& wanted);
-  std::vector<Range> ranges_of(PackNumber pack, std::vector<Wanted> wanted, bool is_far);
+  static std::vector<Range> ranges_of(const std::vector<NetworkCopy>& copies, std::vector<Wanted> wanted, const RangeLimits& limits);
   void fetch_ranges(std::vector<Range> ranges, Wave& wave);
   void fetch_range(Range range, Wave& wave);
   void learn_pace(const std::vector<NetworkCopy>& copies);

@@ -19,7 +19,7 @@ std::uint64_t allocated_of(const Inode& inode) {
   if (extents == nullptr) return inode.size_bytes;
   std::uint64_t holes = 0;
   for (const Extent& extent : extents->extents) holes += extent.chunk ? 0 : extent.size_bytes;
-  return inode.size_bytes - holes;
+  return inode.size_bytes - std::min(holes, inode.size_bytes);
 }
 
 std::size_t xattrs_size(const std::map<std::string, std::string>& xattrs) {
@@ -106,10 +106,12 @@ class LiveFileHandle final : public LiveFile {
 
 }  // namespace
 
+LiveAttributes shown_attributes(const Inode& inode) {
+  return {inode.ino, inode.mode, inode.uid, inode.gid, inode.nlink, inode.size_bytes, allocated_of(inode), inode.rdev, inode.atime, inode.mtime, inode.ctime};
+}
+
 LiveAttributes LiveTreeImpl::attributes_of_node(const LiveState::Node& node) const {
-  const Inode& inode = node.inode();
-  LiveAttributes attributes{inode.ino, inode.mode, inode.uid, inode.gid, inode.nlink, inode.size_bytes, allocated_of(inode),
-                            inode.rdev, inode.atime, inode.mtime, inode.ctime};
+  LiveAttributes attributes = shown_attributes(node.inode());
   if (const std::shared_ptr<OpenFile> file = node.file.lock()) file->overlay(attributes);
   return attributes;
 }

@@ -63,17 +63,14 @@ Result<LiveAttributes> LiveTreeImpl::lookup(std::uint64_t parent, std::string_vi
   return attributes_of_node(*state_.find(*ino));
 }
 
-LiveTree::Held LiveTreeImpl::held_from(std::uint64_t from) const {
-  constexpr std::uint64_t kLookAtMax = 4096;  // a short time under the lock
-  Held held;
+std::vector<LiveTree::HeldName> LiveTreeImpl::held_names(std::size_t count_max) const {
+  std::vector<HeldName> names;
   const std::lock_guard lock(mutex_);
-  const std::uint64_t end = std::min(state_.ino_end(), from + kLookAtMax);
-  for (std::uint64_t ino = from; ino < end; ++ino) {
-    const LiveState::Node* node = state_.find(ino);
-    if (node != nullptr && state_.is_held_only(*node)) held.names.push_back({node->parent, node->name});
+  for (const auto& [ino, node] : state_.nodes()) {
+    if (names.size() == count_max) break;
+    if (state_.is_held_only(node)) names.push_back({node.parent, node.name});
   }
-  held.next = end < state_.ino_end() ? end : 0;
-  return held;
+  return names;
 }
 
 void LiveTreeImpl::forget(std::uint64_t ino, std::uint64_t count) {

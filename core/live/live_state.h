@@ -68,7 +68,7 @@ class LiveState final : public LiveBatchVisitor {
   void unpin(std::uint64_t ino, std::uint64_t count);
   /// Whether it is a file or link that stays only until it is unpinned, and has one name.
   [[nodiscard]] bool is_held_only(const Node& node) const;
-  [[nodiscard]] std::uint64_t ino_end() const noexcept { return next_ino_; }
+  [[nodiscard]] const std::unordered_map<std::uint64_t, Node>& nodes() const noexcept { return nodes_; }
   [[nodiscard]] std::uint64_t take_ino() noexcept { return next_ino_++; }
   [[nodiscard]] std::uint64_t take_serial() noexcept { return ++serial_; }
 

@@ -30,6 +30,9 @@ struct LiveAttributes {
   WallNanos ctime = 0;
 };
 
+/// What an inode of a tree shows; for lists of extents that are chunks themselves as if it had no holes.
+LiveAttributes shown_attributes(const Inode& inode);
+
 struct SetAttributes {
   std::optional<std::uint32_t> mode;  ///< permission bits only
   std::optional<std::uint32_t> uid;
@@ -139,17 +142,13 @@ class LiveTree {
   // Names. lookup, make_node and link pin the inode they give once.
   virtual Result<LiveAttributes> lookup(std::uint64_t parent, std::string_view name, const CallContext& context) = 0;
   virtual void forget(std::uint64_t ino, std::uint64_t count) = 0;
-  /// Pinned files and links that are in memory for the pin's sake alone, and a name of each: could the caller let go of them, they would be read again when they are wanted.
-  /// Looks at some thousand inode numbers from `from` on.
-  struct Held {
-    struct Name {
-      std::uint64_t parent = 0;
-      std::string name;
-    };
-    std::vector<Name> names;
-    std::uint64_t next = 0;  ///< where to go on; 0: there are no more
+  /// A pinned file or link that is in memory for the pin's sake alone: could the caller let go of it, it would be read again when it is wanted.
+  struct HeldName {
+    std::uint64_t parent = 0;
+    std::string name;
   };
-  virtual Held held_from(std::uint64_t from) const = 0;
+  /// Some of them, at most `count_max`.
+  virtual std::vector<HeldName> held_names(std::size_t count_max) const = 0;
   virtual Result<LiveAttributes> make_node(std::uint64_t parent, std::string_view name, const NewNode& node,
                                            const CallContext& context) = 0;
   virtual Result<LiveAttributes> link(std::uint64_t ino, std::uint64_t parent, std::string_view name,

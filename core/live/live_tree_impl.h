@@ -24,7 +24,7 @@ class LiveTreeImpl final : public LiveTree {
 
   Result<LiveAttributes> lookup(std::uint64_t parent, std::string_view name, const CallContext& context) override;
   void forget(std::uint64_t ino, std::uint64_t count) override;
-  Held held_from(std::uint64_t from) const override;
+  std::vector<HeldName> held_names(std::size_t count_max) const override;
   Result<LiveAttributes> make_node(std::uint64_t parent, std::string_view name, const NewNode& node, const CallContext& context) override;
   Result<LiveAttributes> link(std::uint64_t ino, std::uint64_t parent, std::string_view name, const CallContext& context) override;
   Status unlink(std::uint64_t parent, std::string_view name, const CallContext& context) override;

@@ -10,6 +10,11 @@ constexpr std::chrono::seconds kLookAgain{2};
 
 }  // namespace
 
+bool RepositoryImpl::has_no_differences(const Database& database) {
+  const std::lock_guard lock(database.mutex);
+  return stands_alone(database.policy);
+}
+
 /// A feature table that was lost is filled from the live trees' sealed chunks, as far as they are at hand: what isn't could not be leaned on either.
 void RepositoryImpl::run_features(const std::stop_token& stop) {
   if (!bases_ || stores_.features->stats().entries > 0) return;
@@ -22,7 +27,7 @@ void RepositoryImpl::run_features(const std::stop_token& stop) {
   for (const auto& database : all_databases()) {
     const Inode top = database->live->base_root();
     const auto* directory = std::get_if<DirectoryContent>(&top.content);
-    if (directory == nullptr || stands_alone(database->policy)) continue;
+    if (directory == nullptr || has_no_differences(*database)) continue;
     const Status walked = walk_tree(
         *rebuilding_source_, TreeRoot(directory->root), database->live->base_links(),
         [&](const std::string&, const Inode& inode) { return learn_features(*database, inode, learned, context); }, context);

@@ -20,9 +20,9 @@
 
 namespace holdfast {
 
-/// The root directory of a new database.
 /// Whether no chunk of the database is a difference.
 bool stands_alone(const DatabasePolicy& policy);
+/// The root directory of a new database.
 Inode new_root(std::uint32_t uid, std::uint32_t gid, std::uint32_t mode, WallNanos now);
 
 /// The Repository. Split by concern: opening (repository_open.cpp, repository_init.cpp, repository_recover.cpp), databases, sealing, lists, waiting, care, keys.
@@ -104,6 +104,7 @@ class RepositoryImpl final : public Repository {
   std::vector<DatabasePtr> all_databases() const;
   Result<DatabasePtr> make_database(const DatabaseRecord& record, Inode root, TreeRoot links, std::uint64_t next_ino);
   Status log_policy(const Database& database, const DatabasePolicy& policy);
+  static bool has_no_differences(const Database& database);
   static Status check_strategy_change(const Database& database, const DatabasePolicy& policy);
   static Status apply_to_root(Database& database, const DatabasePolicy& policy);
   static Bytes record_of(const Database& database);

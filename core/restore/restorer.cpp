@@ -66,13 +66,14 @@ class Restorer {
   void make_links();
   void finish_directories();
   void bring_near(const std::vector<ContentReader::Located>& extents);
-  void bring_near(const std::vector<Entry>& page);
+  void bring_near(const Level& level);
   void enqueue_extents(const std::shared_ptr<RestoredFile>& file, const Inode& inode);
   void work();
   Status write_part(const Part& part);
   void end_part(const std::shared_ptr<RestoredFile>& file, Status outcome);
   void finish_file(RestoredFile& file, const Status& synced);
   void finish_batch(const std::vector<std::shared_ptr<RestoredFile>>& batch);
+  static bool looks_the_same(int directory, const std::string& name, const Inode& inode);
   bool already_there(int directory, const std::string& path, const std::string& name, const Inode& inode);
   bool same_content(int file, const Inode& inode);
   [[nodiscard]] bool is_end(const Error& error) const;
@@ -137,11 +138,15 @@ bool Restorer::same_content(int file, const Inode& inode) {
   return true;
 }
 
-bool Restorer::already_there(int directory, const std::string& path, const std::string& name, const Inode& inode) {
+/// By its kind, size and time.
+bool Restorer::looks_the_same(int directory, const std::string& name, const Inode& inode) {
   struct stat info {};
   if (::fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return false;
-  if (!S_ISREG(info.st_mode) || static_cast<std::uint64_t>(info.st_size) != inode.size_bytes) return false;
-  if (info.st_mtim.tv_sec * 1'000'000'000LL + info.st_mtim.tv_nsec != inode.mtime) return false;
+  return S_ISREG(info.st_mode) && static_cast<std::uint64_t>(info.st_size) == inode.size_bytes && info.st_mtim.tv_sec * 1'000'000'000LL + info.st_mtim.tv_nsec == inode.mtime;
+}
+
+bool Restorer::already_there(int directory, const std::string& path, const std::string& name, const Inode& inode) {
+  if (!looks_the_same(directory, name, inode)) return false;
   const int file = ::openat(directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
   if (file < 0) return false;
   bool good = !options_.verify_full || same_content(file, inode);
@@ -282,16 +287,17 @@ Status Restorer::fill_page(Level& level) {
   HOLDFAST_ASSIGN(level.page, reader_.list(level.root, level.after, kPageEntries, context_));
   level.next = 0;
   if (!level.page.empty()) level.after = level.page.back().name;
-  bring_near(level.page);
+  bring_near(level);
   return ok_status();
 }
 
-/// Small files of a directory, many in a request; large ones come window by window.
-void Restorer::bring_near(const std::vector<Entry>& page) {
+/// Small files of a directory, many in a request; large ones come window by window. Not those of which nothing will be read, as when a restore goes on.
+void Restorer::bring_near(const Level& level) {
   std::vector<ChunkRef> refs;
-  for (const Entry& entry : page) {
+  for (const Entry& entry : level.page) {
     const auto* few = std::get_if<ExtentContent>(&entry.inode.content);
     if (few == nullptr || entry.inode.size_bytes > kSharedSyncMaxBytes) continue;
+    if (!options_.verify_full && looks_the_same(level.directory->get(), entry.name, entry.inode)) continue;
     for (const Extent& extent : few->extents) {
       if (extent.chunk) refs.push_back(*extent.chunk);
     }

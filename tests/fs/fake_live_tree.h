@@ -187,16 +187,13 @@ class FakeLiveTree final : public LiveTree {
   Result<SealedTree> seal(const CompletenessJudge&, const CallContext&) override {
     return Error(ErrorCode::kUnsupported, "the fake repository builds snapshots itself");
   }
-  Held held_from(std::uint64_t from) const override {
+  std::vector<HeldName> held_names(std::size_t count_max) const override {
     const std::lock_guard lock(mutex_);
-    Held held;
-    for (const auto& [ino, item] : items_) {
-      if (ino < from || is_dir(item)) continue;
-      for (const auto& [name, child] : items_.at(kRootIno).entries) {
-        if (child == ino) held.names.push_back({kRootIno, name});
-      }
+    std::vector<HeldName> names;
+    for (const auto& [name, ino] : items_.at(kRootIno).entries) {
+      if (names.size() < count_max && !is_dir(items_.at(ino)) && items_.at(ino).pins > 0) names.push_back({kRootIno, name});
     }
-    return held;
+    return names;
   }
   Stats stats() const override {
     const std::lock_guard lock(mutex_);

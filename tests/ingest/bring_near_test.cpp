@@ -95,6 +95,7 @@ TEST(BringNear, ChainOfDifferences_ComesWhole) {
 
 TEST(BringNear, WhatIsAtHand_IsNeitherAskedForNorCached) {
   IngestRig rig(FakeClock::Sleep::kManual);
+  rig.source_options.prefetch_threads = 1;
   ASSERT_TRUE(rig.open());
   const Stored at_hand = store_chunks(rig, 3);
   rig.move_to_networks({"a", "b"});
@@ -102,7 +103,7 @@ TEST(BringNear, WhatIsAtHand_IsNeitherAskedForNorCached) {
   rig.move_to_networks({"b"});
   rig.source->bring_near(at_hand.refs);
   rig.source->bring_near(far.refs);
-  wait_for_bytes(rig, 10'000);  // each thread takes its jobs in order, and one of them has done the first
+  wait_for_bytes(rig, 10'000);  // the one thread takes its jobs in order
   EXPECT_EQ(rig.faulty["a"]->calls(StoreVerb::kRead), 0);
   EXPECT_EQ(rig.faulty["b"]->calls(StoreVerb::kRead), 1);
   for (std::size_t i = 0; i < at_hand.refs.size(); ++i) EXPECT_EQ(*rig.source->read(at_hand.refs[i], {}), at_hand.plains[i]);

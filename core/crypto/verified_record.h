@@ -22,6 +22,8 @@ class VerifiedRecord {
   [[nodiscard]] const ChunkId& id() const noexcept { return id_; }
   [[nodiscard]] ByteView view() const noexcept { return record_.view(); }
   [[nodiscard]] std::size_t size() const noexcept { return record_.size(); }
+  /// The same in memory of its own, where the bytes are a part of a larger piece that should not be kept for them.
+  [[nodiscard]] VerifiedRecord copied() const { return {id_, SharedBytes::copy_of(view())}; }
   friend bool operator==(const VerifiedRecord& left, ByteView right) noexcept { return left.record_ == right; }
 
  private:

@@ -11,6 +11,7 @@
 #include "core/chunk/chunk_codec.h"
 #include "core/ingest/base_reader.h"
 #include "core/ingest/chunk_flights.h"
+#include "core/ingest/recent_records.h"
 #include "core/ingest/stored_chunk_source.h"
 
 namespace holdfast {
@@ -21,6 +22,7 @@ struct StoredChunkSource::State {
   const SourceOptions options;
   const Parts parts;
   ChunkFlights flights;
+  RecentRecords recent;
   std::atomic<std::uint64_t> plain_hits{0}, staged_reads{0}, kept_reads{0}, cache_hits{0}, network_reads{0},
       network_bytes{0}, staging_faults{0};
 

@@ -111,8 +111,7 @@ std::optional<VerifiedRecord> StoredChunkSource::State::read_staged(const ChunkI
   return std::nullopt;
 }
 
-/// The verified record, where it left staging and is on this machine all the same: kept with the nodes of its pack, or
-/// cached.
+/// The verified record, where it left staging and is on this machine all the same: kept with the nodes of its pack, read a moment ago, or cached.
 std::optional<VerifiedRecord> StoredChunkSource::State::read_near(const ChunkRef& ref, const ChunkLocation& at) {
   if (ref.kind != ChunkKind::kData) {
     const auto row = parts.stage.table().find(at.pack);
@@ -122,6 +121,7 @@ std::optional<VerifiedRecord> StoredChunkSource::State::read_near(const ChunkRef
       return kept;
     }
   }
+  if (auto read_before = recent.get(ref.id)) return read_before;
   auto cached = parts.cache.get(ref.id);
   if (cached) ++cache_hits;
   return cached;
@@ -161,6 +161,7 @@ void StoredChunkSource::State::keep(std::span<const VerifiedRecord> records, con
   for (const VerifiedRecord& record : records) network_bytes += record.size();
   if (parts.networks.is_at_hand(copies)) {
     worth_ahead_bytes = 0;
+    for (const VerifiedRecord& record : records) recent.put(record);
     return;
   }
   for (const VerifiedRecord& record : records) parts.cache.put(record.id(), record.view());

@@ -4,6 +4,8 @@
 
 #include <thread>
 
+#include "core/crypto/hash.h"
+#include "core/ingest/recent_records.h"
 #include "tests/ingest/ingest_rig.h"
 
 namespace holdfast {
@@ -119,6 +121,46 @@ TEST(BringNear, NetworkAtHandThatFails_IsNotCountedOn) {
   rig.faulty["a"]->always(StoreVerb::kRead, {Kind::kErrorInstead, ErrorCode::kUnavailable});
   for (std::size_t i = 0; i < 2; ++i) EXPECT_EQ(*rig.source->read(stored.refs[i], {}), stored.plains[i]);
   for (const ChunkRef& ref : stored.refs) EXPECT_TRUE(rig.cache->get(ref.id));  // it came from afar
+}
+
+TEST(RecentRecords, WhatNeighboursLeanOn_IsReadFromANetworkAtHandOnce) {
+  IngestRig rig;
+  rig.plain_cache_bytes = 0;  // nothing stays open
+  rig.features = make_memory_feature_table();
+  ASSERT_TRUE(rig.open());
+  Bytes plain = rig.random.bytes(60'000);
+  std::vector<Bytes> plains;
+  std::vector<ChunkRef> versions;
+  for (int version = 0; version < 3; ++version) {
+    plain[static_cast<std::size_t>(version) * 1000] ^= 1;
+    plains.push_back(plain);
+    versions.push_back(rig.submit(plain).value());
+  }
+  ASSERT_GT(rig.pipeline->counters().chunks_differences, 0U);
+  rig.move_to_networks({"a"});
+  EXPECT_EQ(*rig.source->read(versions[2], {}), plains[2]);
+  const int calls = rig.faulty["a"]->calls(StoreVerb::kRead);
+  EXPECT_EQ(calls, 3);
+  EXPECT_EQ(*rig.source->read(versions[1], {}), plains[1]);
+  EXPECT_EQ(rig.faulty["a"]->calls(StoreVerb::kRead), calls);
+}
+
+TEST(RecentRecords, Bound_IsKeptAndTheOldestGo) {
+  testing::SeededRandom random(3);
+  RecentRecords recent;
+  std::vector<VerifiedRecord> records;
+  for (int i = 0; i < 40; ++i) {
+    const SharedBytes bytes = SharedBytes::of(random.bytes(1'000'000));
+    records.push_back(VerifiedRecord::check(openssl_chunk_hasher().chunk_id(bytes.view()), bytes).value());
+    recent.put(records.back());
+    recent.put(records.back());  // counted once
+  }
+  const std::size_t kept = RecentRecords::kBytesMax / 1'000'000;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    const auto found = recent.get(records[i].id());
+    EXPECT_EQ(found.has_value(), i + kept >= records.size()) << i;
+    EXPECT_TRUE(!found || *found == records[i].view());
+  }
 }
 
 TEST(BringNear, WorthAhead_GrowsWithTheWayAndIsNoneAtHand) {

@@ -33,10 +33,10 @@ Status RecordClosure::take(VerifiedRecord record) {
   return ok_status();
 }
 
-/// Opens members, each once.
+/// Opens a member and what it leans on, each once. A plaintext goes when the last that leans on it is there: the next one then takes its memory, which the processor's caches still hold.
 class RecordClosure::Opener final : public BaseResolver {
  public:
-  explicit Opener(const RecordClosure& closure) : closure_(closure), opened_(closure.size()) {}
+  Opener(const RecordClosure& closure, std::size_t wanted) : closure_(closure), opened_(closure.size()), leaning_(closure.size()) { count_leaning(wanted); }
 
   Result<Base> resolve(const ChunkRef& base) override {
     const std::size_t number = closure_.number_of(base);
@@ -52,19 +52,34 @@ class RecordClosure::Opener final : public BaseResolver {
     Result<DecodedChunk> decoded = member.difference ? apply_difference(*member.difference, *this) : open_chunk(member.ref, *member.whole, this);
     --nesting_;
     if (!decoded) return decoded.error();
+    for (const std::size_t base : member.bases) {
+      if (--leaning_[base] == 0) opened_[base].reset();
+    }
     opened_[number] = Opened{std::move(decoded->plain), decoded->depth};
     return *opened_[number];
   }
 
  private:
+  void count_leaning(std::size_t wanted) {
+    std::vector<std::size_t> todo{wanted};
+    while (!todo.empty()) {
+      const Member& member = closure_.members_[todo.back()];
+      todo.pop_back();
+      for (const std::size_t base : member.bases) {
+        if (leaning_[base]++ == 0) todo.push_back(base);
+      }
+    }
+  }
+
   const RecordClosure& closure_;
   std::vector<std::optional<Opened>> opened_;
+  std::vector<std::size_t> leaning_;  ///< how many members that are not opened yet, and will be
   int nesting_ = 0;
 };
 
 Result<RecordClosure::Opened> RecordClosure::open(std::size_t member) const {
   HOLDFAST_CHECK(is_complete() && member < members_.size());
-  return Opener(*this).open(member);
+  return Opener(*this, member).open(member);
 }
 
 std::optional<std::size_t> RecordClosure::first_base(std::size_t member) const noexcept {

@@ -11,9 +11,9 @@
 namespace holdfast {
 namespace {
 
-/// The next one is stored whole. (Its digits in base 8, 376, add up to kDifferenceDepthMax, those of the one after to more.)
+/// The next one is stored whole. (No number up to it has digits that add up to more than 13, within kDifferenceDepthMax.)
 constexpr std::uint8_t kVersionMax = 254;
-constexpr unsigned kBase = 8;  ///< that versions are counted in
+constexpr unsigned kBase = 5;  ///< that versions are counted in
 
 /// Balance of tries: below 0 only one chunk in so many is tried; one success makes up for that. One whose bases can't be read
 /// may cost a timeout.
@@ -64,11 +64,11 @@ std::size_t links_to_skip(std::uint8_t newest_version) noexcept {
 
 std::uint8_t version_of_depth(int depth) noexcept {
   unsigned version = 0;
-  for (unsigned unit = 1; depth > 0; unit *= kBase) {
+  for (unsigned unit = 1; depth > 0 && version < kVersionMax; unit *= kBase) {
     version += unit * static_cast<unsigned>(std::min(depth, static_cast<int>(kBase) - 1));
     depth -= static_cast<int>(kBase) - 1;
   }
-  return static_cast<std::uint8_t>(version);
+  return static_cast<std::uint8_t>(std::min<unsigned>(version, kVersionMax));
 }
 
 BaseFinder::Luck& BaseFinder::luck_of(std::uint32_t domain) {
@@ -133,7 +133,8 @@ std::optional<BaseFinder::Found> BaseFinder::find(const Subject& subject) {
   const auto similar = candidate(subject);
   if (!similar || similar->version >= kVersionMax) return std::nullopt;
   Luck& luck = luck_of(subject.domain);
-  if (luck.balance.load(std::memory_order_relaxed) < 0 && luck.passed.fetch_add(1, std::memory_order_relaxed) % luck.one_in.load(std::memory_order_relaxed) != 0) return std::nullopt;
+  const bool is_probe = luck.balance.load(std::memory_order_relaxed) < 0;
+  if (is_probe && luck.passed.fetch_add(1, std::memory_order_relaxed) % luck.one_in.load(std::memory_order_relaxed) != 0) return std::nullopt;
   const auto newest = reference_of(similar->fp);
   if (!newest) return std::nullopt;
   const auto base = base_for_next_version(*newest, similar->version);
@@ -152,6 +153,7 @@ std::optional<BaseFinder::Found> BaseFinder::find(const Subject& subject) {
   found.version = static_cast<std::uint8_t>(similar->version + 1);
   found.poor_bytes = poor_above(base->cost.whole_bytes * subject.size_bytes / found.plain.size(), subject.size_bytes);
   found.cost = base->cost;
+  found.is_probe = is_probe;
   return found;
 }
 

@@ -45,6 +45,7 @@ class BaseFinder {
     Fingerprint like;                ///< of the newest version: what the subject is like, whatever of its chain it leans on
     std::uint64_t poor_bytes = 0;    ///< a difference that is longer leaves much of the subject uncovered: then widen() is worth its while
     RecordClosure::Cost cost;
+    bool is_probe = false;           ///< one of the few that are tried where trying does not pay: not worth a second base when the first fails
   };
   /// Nullopt: the chunk is to be stored whole. What it costs to find out is bounded where trying never pays (see note()).
   [[nodiscard]] std::optional<Found> find(const Subject& subject);
@@ -82,9 +83,8 @@ class BaseFinder {
   std::map<std::uint32_t, std::unique_ptr<Luck>> luck_;
 };
 
-/// How many links of the newest version's chain are skipped, so that the new version leans on an older one: versions are counted in digits of base 8, and each leans on the one
-/// whose lowest digit that isn't 0 is one less. So 30 versions need chains of at most 10, and seven of eight lean on the version just before them, which costs least: what changed in
-/// eight days takes nearly as much in one difference as in eight.
+/// How many links of the newest version's chain are skipped, so that the new version leans on an older one: versions are counted in digits of base 5, and each leans on the one
+/// whose lowest digit that isn't 0 is one less. So 30 versions need chains of at most 8, and four of five lean on the version just before them, which costs least.
 std::size_t links_to_skip(std::uint8_t newest_version) noexcept;
 /// A version whose chain has so many differences, 0..kDifferenceDepthMax.
 std::uint8_t version_of_depth(int depth) noexcept;

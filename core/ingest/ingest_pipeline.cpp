@@ -238,7 +238,7 @@ Result<EncodedChunk> IngestPipeline::State::encode_fresh(ChunkEncoder& encoder, 
 Result<std::optional<EncodedChunk>> IngestPipeline::State::encode_difference(ChunkEncoder& encoder, const NewChunk& chunk, const Fingerprint& fp, BaseFinder::Found& found) {
   const EncodeOptions how = encode_options(chunk.domain);
   HOLDFAST_ASSIGN(std::optional<EncodedChunk> best, encoder.encode_difference(chunk.kind, chunk.plain, fp, how, found.base));
-  if (best && best->record.size() <= found.poor_bytes) return best;
+  if (best ? best->record.size() <= found.poor_bytes : found.is_probe) return best;
   const BaseFinder::Found one = found;
   for (const auto side : {BaseFinder::Side::kBehind, BaseFinder::Side::kBefore}) {
     auto wider = parts.bases->widen(chunk.domain, one, side);

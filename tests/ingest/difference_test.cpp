@@ -84,7 +84,7 @@ TEST_F(Differences, NextVersionOfAChunk_TakesNextToNothing) {
   expect_readable(difference, second);
 }
 
-TEST_F(Differences, ThirtyVersions_NeedChainsOfTenAndAllComeBack) {
+TEST_F(Differences, ThirtyVersions_NeedChainsOfEightAndAllComeBack) {
   std::vector<std::pair<ChunkRef, Bytes>> versions;
   Bytes plain = text(random_);
   for (int i = 0; i < 31; ++i) {
@@ -93,32 +93,34 @@ TEST_F(Differences, ThirtyVersions_NeedChainsOfTenAndAllComeBack) {
   }
   int next_to_it = 0;
   for (std::size_t i = 1; i < versions.size(); ++i) {
-    EXPECT_LE(depth_of(versions[i].first), 10) << i;
+    EXPECT_LE(depth_of(versions[i].first), 8) << i;
     ASSERT_GT(depth_of(versions[i].first), 0) << i;
     if (bases_of(versions[i].first).at(0).id == versions[i - 1].first.id) ++next_to_it;
   }
-  EXPECT_EQ(next_to_it, 27);  // of 1 to 30 those that 8 doesn't divide
-  EXPECT_EQ(bases_of(versions[8].first).at(0).id, versions[0].first.id);
-  EXPECT_EQ(bases_of(versions[24].first).at(0).id, versions[16].first.id);
+  EXPECT_EQ(next_to_it, 24);  // of 1 to 30 those that 5 doesn't divide
+  EXPECT_EQ(bases_of(versions[5].first).at(0).id, versions[0].first.id);
+  EXPECT_EQ(bases_of(versions[15].first).at(0).id, versions[10].first.id);
   rig.move_to_networks({"b"});
   for (const auto& [ref, content] : versions) expect_readable(ref, content);
 }
 
-TEST(LinksToSkip, VersionsAreCountedInDigitsOfBase8) {
+TEST(LinksToSkip, VersionsAreCountedInDigitsOfBase5) {
   for (unsigned version = 0; version < 254; ++version) {
     unsigned digits = 0;
-    for (unsigned rest = version; rest > 0; rest /= 8) digits += rest % 8;
+    for (unsigned rest = version; rest > 0; rest /= 5) digits += rest % 5;
     // Skipping leads from the newest version's depth to that of the next one's base.
     unsigned next_digits = 0;
-    for (unsigned rest = version + 1; rest > 0; rest /= 8) next_digits += rest % 8;
+    for (unsigned rest = version + 1; rest > 0; rest /= 5) next_digits += rest % 5;
     EXPECT_EQ(digits - links_to_skip(static_cast<std::uint8_t>(version)) + 1, next_digits) << version;
   }
 }
 
+/// Up to the deepest that the counting gives; a chain that another rule made longer ends with the next chunk.
 TEST(LinksToSkip, VersionOfADepth_HasThatManyDigits) {
-  for (int depth = 0; depth <= kDifferenceDepthMax; ++depth) {
+  EXPECT_EQ(version_of_depth(kDifferenceDepthMax), 254);
+  for (int depth = 0; depth <= 13; ++depth) {
     int digits = 0;
-    for (unsigned rest = version_of_depth(depth); rest > 0; rest /= 8) digits += static_cast<int>(rest % 8);
+    for (unsigned rest = version_of_depth(depth); rest > 0; rest /= 5) digits += static_cast<int>(rest % 5);
     EXPECT_EQ(digits, depth);
   }
 }
@@ -126,11 +128,11 @@ TEST(LinksToSkip, VersionOfADepth_HasThatManyDigits) {
 TEST_F(Differences, LostFeatures_AreFoundAgainInTheChunks) {
   Bytes plain = text(random_);
   ChunkRef ref = store(plain);
-  for (int i = 0; i < 9; ++i) {
+  for (int i = 0; i < 6; ++i) {
     plain = next_version(plain, random_, 1);
     ref = store(plain);
   }
-  ASSERT_EQ(depth_of(ref), 2);  // version 9 is 11 in base 8
+  ASSERT_EQ(depth_of(ref), 2);  // version 6 is 11 in base 5
   rig.move_to_networks({"a"});
   rig.features->clear();
   EXPECT_TRUE(rig.bases->relearn(7, ref, {}));

@@ -2,8 +2,10 @@
 add_library(holdfast_options INTERFACE)
 target_compile_options(holdfast_options INTERFACE
   -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
-  -Wold-style-cast -Wcast-qual -Wswitch-enum -Wnull-dereference
-  $<$<CXX_COMPILER_ID:GNU>:-Wduplicated-cond>)
+  -Wold-style-cast -Wcast-qual -Wswitch-enum
+  $<$<CXX_COMPILER_ID:GNU>:-Wduplicated-cond>
+  # Not in tests: with -O2, g++ 12 sees null pointers in its own std::istreambuf_iterator.
+  $<$<NOT:$<BOOL:$<TARGET_PROPERTY:HOLDFAST_IS_TEST>>>:-Wnull-dereference>)
 if(HOLDFAST_WARNINGS_AS_ERRORS)
   target_compile_options(holdfast_options INTERFACE -Werror)
 endif()

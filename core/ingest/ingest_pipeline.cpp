@@ -80,7 +80,7 @@ struct IngestPipeline::State {
   mutable std::shared_mutex domains_mutex;
   std::map<std::uint32_t, DomainHow> domains;
 
-  std::atomic<std::uint64_t> chunks_new{0}, chunks_known{0}, chunks_differences{0}, bytes_in{0}, bytes_new{0}, bytes_stored{0};
+  std::atomic<std::uint64_t> chunks_new{0}, chunks_known{0}, chunks_differences{0}, bytes_in{0}, bytes_new{0}, bytes_stored{0}, bytes_whole{0}, bytes_whole_stored{0};
   std::atomic<bool> committing{false};
 
   std::vector<std::jthread> workers;
@@ -257,6 +257,10 @@ void IngestPipeline::State::keep_fresh(const Fresh& fresh, const EncodedChunk& e
   const Result<ChunkRef> result = append_record(encoded, {.domain = fresh.job->domain, .bases = fresh.bases, .base_packs = fresh.base_packs});
   count(result, encoded.ref.plain_size_bytes, false);
   if (result && !fresh.bases.empty()) ++chunks_differences;
+  if (result && fresh.bases.empty()) {
+    bytes_whole += encoded.ref.plain_size_bytes;
+    bytes_whole_stored += encoded.record.size();
+  }
   if (result && has_differences(fresh.job->domain)) parts.bases->learn(fresh.subject, encoded.ref.fp, fresh.version);
   end_flight(encoded.ref.fp, result);
 }
@@ -494,6 +498,8 @@ IngestCounters IngestPipeline::counters() const noexcept {
   counters.bytes_in = state_->bytes_in.load();
   counters.bytes_new = state_->bytes_new.load();
   counters.bytes_stored = state_->bytes_stored.load();
+  counters.bytes_whole = state_->bytes_whole.load();
+  counters.bytes_whole_stored = state_->bytes_whole_stored.load();
   return counters;
 }
 

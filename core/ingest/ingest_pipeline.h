@@ -29,6 +29,8 @@ struct IngestCounters {
   std::uint64_t chunks_differences = 0;  ///< of the new ones
   std::uint64_t bytes_new = 0;      ///< plaintext of new chunks
   std::uint64_t bytes_stored = 0;   ///< records of new chunks
+  std::uint64_t bytes_whole = 0;    ///< plaintext of new data chunks that are no differences
+  std::uint64_t bytes_whole_stored = 0;  ///< their records
 };
 
 /// The ChunkPipeline over a Stage. A few threads take chunks from a bounded queue: fingerprints (several at once), a look-up among those under way, in the

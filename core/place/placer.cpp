@@ -5,12 +5,15 @@
 
 #include "core/base/log.h"
 #include "core/chunk/chunk_codec.h"
+#include "core/format/byte_reader.h"
 #include "core/place/placer_state.h"
 
 namespace holdfast {
 namespace {
 
 using DeliveryState = PlacementStatus::State;
+
+constexpr double kCacheShareOfBases = 0.6;
 
 std::string pack_name(const PackId& id) { return "pack " + id.hex().substr(0, 16); }
 
@@ -241,6 +244,15 @@ void Placer::State::drop_if_done(PackNumber number) {
   changed();
 }
 
+/// Differences and nodes are small. Of whole chunks as many as have room: ids are hashes, so the first bytes of one are as good as a throw of dice.
+bool Placer::State::is_worth_caching(const PackEntry& entry, std::uint64_t cache_bytes) const {
+  if (entry.kind != ChunkKind::kData || !entry.bases.empty()) return true;
+  // The rest is for what is read, and for what comes anew before the old goes.
+  const double room = kCacheShareOfBases * static_cast<double>(cache_bytes);
+  const auto expected = static_cast<double>(expected_bases_bytes.load(std::memory_order_relaxed));
+  return expected <= room || static_cast<double>(load_le<std::uint32_t>(entry.id.view())) * expected < room * 0x1p32;
+}
+
 /// What is likely to be read soon stays in the cache: nodes, also of trees that are no longer live, then the newest data, which the next versions will lean on, unless
 /// a network at hand has it as near.
 void Placer::State::offer_to_cache(const StagedPack& pack) {
@@ -260,8 +272,10 @@ void Placer::State::offer_to_cache(const StagedPack& pack) {
   std::reverse(entries.begin(), entries.end());
   std::stable_partition(entries.begin(), entries.end(), [](const PackEntry& e) { return e.kind != ChunkKind::kData; });
   std::uint64_t offered = 0;
+  const std::uint64_t cache_bytes = parts.cache.stats().limit_bytes;
   for (const PackEntry& entry : entries) {
     if (data_is_near && entry.kind == ChunkKind::kData) return;
+    if (!is_worth_caching(entry, cache_bytes)) continue;
     offered += entry.record_size_bytes;
     if (offered > options.cache_on_drop_max_bytes) return;
     const Result<Bytes> record = read(entry.offset, entry.record_size_bytes);
@@ -278,6 +292,8 @@ Placer::Placer(const PlacerOptions& options, const Parts& parts, ByteView mainte
 }
 
 Placer::~Placer() { stop(); }
+
+void Placer::expect_bases(std::uint64_t bytes) { state_->expected_bases_bytes.store(bytes, std::memory_order_relaxed); }
 
 void Placer::start() {
   const std::lock_guard running(state_->run_mutex);

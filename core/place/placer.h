@@ -82,6 +82,9 @@ class Placer {
   void stop();
   /// Tries failed networks now instead of at the end of their backoff.
   void retry_now();
+  /// About how many bytes of whole chunks the newest versions of all databases lean on: what the chunk cache should hold so that the next versions become differences. Where it can't hold them
+  /// all, only a share of those that leave staging is offered to it, chosen by their ids: a cache that takes each in turn has forgotten them all when the next version comes by.
+  void expect_bases(std::uint64_t bytes);
 
   /// Told to the caller's predicate: which networks hold a pack by now.
   using Enough = std::function<bool(std::uint32_t domain, const std::vector<std::string>& networks)>;

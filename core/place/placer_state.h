@@ -3,6 +3,7 @@
 
 // Inside of core/place; included by its .cpp files alone.
 
+#include <atomic>
 #include <condition_variable>
 #include <map>
 #include <mutex>
@@ -51,6 +52,8 @@ struct Placer::State {
   std::vector<std::jthread> threads;
   Waker timer;
 
+  std::atomic<std::uint64_t> expected_bases_bytes{0};
+
   mutable std::mutex mutex;  ///< all below; no call leaves this module while it is held
   std::condition_variable_any work_changed;
   std::map<PackNumber, PackWork> packs;
@@ -70,6 +73,7 @@ struct Placer::State {
   void drop_under_pressure();
   bool is_over_soft_limit() const;
   void offer_to_cache(const StagedPack& pack);
+  bool is_worth_caching(const PackEntry& entry, std::uint64_t cache_bytes) const;
 
   // One delivery (delivery.cpp).
   Status deliver(const StagedPack& pack, ObjectStore& store, const CallContext& context);

@@ -120,6 +120,7 @@ class RepositoryImpl final : public Repository {
   CompletenessJudge judge_of(Database& database);
   Completeness judge_file(Database* database, const std::string& path, const Inode& inode);
   void tell_of_compression(Database& database);
+  void expect_bases();
   Result<LiveTree::FileVersion> closed_version(LiveTree& tree, std::uint64_t ino, const CallContext& context);
   Result<Judgement> judge_now(Database& database, const Inode& inode, const CallContext& context);
   std::set<std::string> folders_to_judge(Database& database, const SealedTree& tree, const CallContext& context);

@@ -177,6 +177,7 @@ Status RepositoryImpl::take_configuration() {
 void RepositoryImpl::start_background() {
   stored_watermark_ = pipeline_->counters().bytes_stored;
   catalog_->on_append([this] { publisher_->poke(); });  // before there are threads that may call it
+  expect_bases();
   placer_->start();
   publisher_->start();
   const bool is_lost = stores_.index->position() == 0 && stage_->table().count() > 0;

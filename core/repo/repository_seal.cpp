@@ -12,6 +12,8 @@ constexpr std::string_view kProgramVersion = "holdfast 0.1.0";
 constexpr std::size_t kLabelMaxBytes = 255;
 constexpr std::chrono::milliseconds kReleasePause{10};
 constexpr int kReleaseAttempts = 100;  // a second
+constexpr std::uint64_t kRatioFromBytes = 64U << 20U;  ///< of plaintext: less says little about the rest
+constexpr double kRatioUnmeasured = 0.5;
 
 ChunkId node_of(const TreeRoot& root) { return root ? root->ref.id : ChunkId{}; }
 
@@ -120,6 +122,21 @@ Result<SealResult> RepositoryImpl::publish_tree(const std::string& name, const S
   return publish_sealed(*database, judged, options, began);
 }
 
+/// What the next versions will lean on, by what was sealed last and how well whole chunks compressed in this run.
+void RepositoryImpl::expect_bases() {
+  double plain = 0;
+  const auto current = list();
+  for (const auto& database : all_databases()) {
+    const auto snapshots = current->by_database.find(database->name);
+    const bool has_bases = snapshots != current->by_database.end() && !snapshots->second.empty() && !has_no_differences(*database);
+    if (has_bases) plain += static_cast<double>(current->all[snapshots->second.front()].bytes_logical);
+  }
+  const auto counters = pipeline_->counters();
+  const bool is_measured = counters.bytes_whole >= kRatioFromBytes;
+  const double stored_per_plain = is_measured ? static_cast<double>(counters.bytes_whole_stored) / static_cast<double>(counters.bytes_whole) : kRatioUnmeasured;
+  placer_->expect_bases(static_cast<std::uint64_t>(plain * stored_per_plain));
+}
+
 /// database.sealing is held. Order: chunks and journal durable, key durable, log entry (the commit point), then everybody else.
 Result<SealResult> RepositoryImpl::publish_sealed(Database& database, const SealedTree& tree, const SealOptions& options, MonoTime began) {
   DatabasePolicy policy;
@@ -171,6 +188,7 @@ Result<SealResult> RepositoryImpl::publish_sealed(Database& database, const Seal
   const auto noted = catalog_->view().set_fields(record.id, fields, last_pack);
   if (!noted) log_warning("noting a snapshot in the view: " + noted.error().message());
   tell_of_compression(database);
+  expect_bases();
   ++seals_;
   close_packs_soon_ = true;
   background_wake_.notify_all();

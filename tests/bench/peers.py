@@ -1,5 +1,5 @@
 """The other programs that the benchmarks of whole processes compare: restic and kopia, built from their Go modules where Go is, Debian's borg, and libfuse's passthrough."""
-import contextlib, json, os, pathlib, shutil, subprocess, sys
+import contextlib, json, os, pathlib, resource, shutil, subprocess, sys
 
 from measure import Served, drop_caches, measured, tree_size, wait_mounted
 
@@ -131,6 +131,14 @@ class Borg(Peer):
         return self.cold_mount(["borg", "mount", "-f", f"::a{self.count}", str(self.folder / "mnt")], lambda mount: mount / source.relative_to("/"), ["borg", "umount"])
 
 
+def many_files():
+    """passthrough_ll keeps a descriptor for each file that the kernel knows. Only root may raise the limit; with the usual one it fails on some thousands of files."""
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1 << 20, 1 << 20))
+    except (ValueError, OSError):
+        pass
+
+
 class Passthrough:
     """libfuse's example that hands everything through to a folder, from Debian's libfuse3-dev: what FUSE itself costs. It keeps one copy and is no backup."""
     name = "passthrough"
@@ -147,7 +155,7 @@ class Passthrough:
             (folder / name).mkdir(parents=True)
         self.path = self.live = self.mount = folder / "mnt"
         self.env = None
-        self.server = subprocess.Popen([str(program), "-f", "-o", f"source={folder / 'source'}", str(self.mount)], stderr=subprocess.DEVNULL)
+        self.server = subprocess.Popen([str(program), "-f", "-o", f"source={folder / 'source'}", str(self.mount)], stderr=subprocess.DEVNULL, preexec_fn=many_files)
         self.pid = self.server.pid
         wait_mounted(self.server, self.mount)
 

@@ -3,6 +3,8 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 
@@ -96,6 +98,24 @@ struct PlaceRig : StageRig {
     how.uploads_per_network_max = 1;
     placer = std::make_unique<Placer>(
         how, Placer::Parts{*stage, *cache, *networks, catalog, catalog, catalog, clock, random}, maintenance_key);
+  }
+  /// A difference to `base`, appended.
+  ChunkId append_difference(const MadeRecord& base) {
+    Bytes plain = base.plain;
+    plain.front() ^= 1U;
+    Fingerprint fp;
+    EXPECT_TRUE(random.fill(fp.mutable_view()).has_value());
+    DifferenceBase on{{base.ref}, base.plain, 0, kChunkPlainMaxBytes};
+    const auto encoded = encoder.encode_difference(ChunkKind::kData, plain, fp, {}, on);
+    HOLDFAST_CHECK(encoded && *encoded);
+    const std::array bases{base.ref.id};
+    NewRecord about;
+    about.domain = 7;
+    about.ref = (*encoded)->ref;
+    about.record = (*encoded)->record;
+    about.bases = bases;
+    EXPECT_TRUE(stage->append(about));
+    return about.ref.id;
   }
   StagedPack add_pack(int records = 5) {
     for (int i = 0; i < records; ++i) {
@@ -305,6 +325,29 @@ TEST(Placer, BeforeADrop_NodesAreOfferedToTheCacheFirst) {
   rig.wait_empty();
   EXPECT_EQ(rig.cache->get(node.ref.id), node.record);
   EXPECT_EQ(rig.cache->get(rig.made.back().ref.id), rig.made.back().record);
+}
+
+/// The share of 0.6 MiB in 4 MiB is 0.15: of 200 about 30, with a standard deviation of 5.
+TEST(Placer, WholeChunksThatTheCacheCannotAllHold_AreOfferedInPart) {
+  PlaceRig rig({"a"});
+  rig.open_all();
+  rig.placer->start();
+  const auto kept = [&](std::uint64_t expected_bytes) {
+    rig.placer->expect_bases(expected_bytes);
+    const std::size_t first = rig.made.size();
+    for (int i = 0; i < 200; ++i) rig.made.push_back(rig.make(1'000));
+    for (std::size_t i = first; i < rig.made.size(); ++i) EXPECT_TRUE(rig.append(rig.made[i]));
+    const ChunkId difference = rig.append_difference(rig.made.back());
+    EXPECT_TRUE(rig.stage->close_open_packs());
+    EXPECT_TRUE(rig.wait_all());
+    rig.wait_empty();
+    EXPECT_TRUE(rig.cache->get(difference)) << "differences are small";
+    return std::count_if(rig.made.begin() + static_cast<std::ptrdiff_t>(first), rig.made.end(), [&](const MadeRecord& made) { return rig.cache->get(made.ref.id).has_value(); });
+  };
+  EXPECT_EQ(kept(500'000), 200);
+  const auto part = kept(4U << 20U);
+  EXPECT_GT(part, 5);
+  EXPECT_LT(part, 55);
 }
 
 TEST(Placer, PutEverywhere_AnswersPerNetworkAndReadsBack) {

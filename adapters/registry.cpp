@@ -2,14 +2,16 @@
 #include "adapters/registry.h"
 
 #include <algorithm>
-#include <charconv>
 #include <functional>
 #include <numeric>
 
 #include "adapters/http/curl_transport.h"
+#include "adapters/http/range_get.h"
 #include "adapters/ipfs/ipfs_store.h"
 #include "adapters/local/directory_store.h"
 #include "adapters/memory/memory_store.h"
+#include "adapters/s3/s3_store.h"
+#include "core/store/whole_file.h"
 
 namespace holdfast {
 
@@ -62,6 +64,29 @@ Result<std::shared_ptr<http::HttpTransport>> shared_transport() {
   return transport;
 }
 
+/// The first line of a small file.
+Result<std::shared_ptr<const SecretBytes>> secret_in(const NetworkConfig& config, const std::string& key) {
+  constexpr std::uint64_t kSecretFileMaxBytes = 4096;
+  const std::string path = value_of(config, key);
+  if (path.empty()) return Error(ErrorCode::kInvalidArgument, "network '" + config.name + "' needs " + key + ", a file with the secret");
+  Result<Bytes> text = read_whole_file(path, kSecretFileMaxBytes, {});
+  if (!text) return std::move(text).error().with_code(ErrorCode::kInvalidArgument).with_context("network '" + config.name + "', " + key);
+  const auto end = std::find_if(text->begin(), text->end(), [](std::uint8_t c) { return c == '\n' || c == '\r'; });
+  auto secret = std::make_shared<const SecretBytes>(SecretBytes::copy_of({text->begin(), end}));
+  wipe(*text);
+  if (secret->empty()) return Error(ErrorCode::kInvalidArgument, "network '" + config.name + "': the file of " + key + " is empty");
+  return secret;
+}
+
+/// `text` as a whole number within bounds.
+Result<std::uint64_t> number_of(const NetworkConfig& config, const std::string& key, std::uint64_t least, std::uint64_t most, std::uint64_t fallback) {
+  const std::string text = value_of(config, key);
+  if (text.empty()) return fallback;
+  const auto value = http::number_in(text);
+  if (value && *value >= least && *value <= most) return *value;
+  return Error(ErrorCode::kInvalidArgument, "network '" + config.name + "': " + key + " is " + std::to_string(least) + " to " + std::to_string(most) + ", not '" + text + "'");
+}
+
 Made make_ipfs(const NetworkConfig& config) {
   HOLDFAST_ASSIGN(std::shared_ptr<http::HttpTransport> transport, shared_transport());
   IpfsStore::Options options{.name = config.name};
@@ -69,17 +94,39 @@ Made make_ipfs(const NetworkConfig& config) {
   options.site = value_of(config, "site");
   options.jurisdiction = value_of(config, "jurisdiction");
   if (const auto found = config.lists.find("gateways"); found != config.lists.end()) options.gateways = found->second;
-  if (const std::string seconds = value_of(config, "find_timeout_seconds"); !seconds.empty()) {
-    constexpr int kFindSecondsMax = 600;
-    int value = 0;
-    const auto parsed = std::from_chars(seconds.data(), seconds.data() + seconds.size(), value);
-    if (parsed.ec != std::errc() || parsed.ptr != seconds.data() + seconds.size() || value < 1 || value > kFindSecondsMax) {
-      return Error(ErrorCode::kInvalidArgument, "network '" + config.name + "': find_timeout_seconds is 1 to 600, not '" + seconds + "'");
-    }
-    options.find_timeout = std::chrono::seconds(value);
-  }
+  HOLDFAST_ASSIGN(const std::uint64_t seconds, number_of(config, "find_timeout_seconds", 1, 600, static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(options.find_timeout).count())));
+  options.find_timeout = std::chrono::seconds(seconds);
   HOLDFAST_ASSIGN(std::shared_ptr<ObjectStore> store, IpfsStore::make(options, std::move(transport)));
   return store;
+}
+
+Made make_s3(const NetworkConfig& config) {
+  constexpr std::uint64_t kLockDaysMax = 36'500;
+  HOLDFAST_ASSIGN(std::shared_ptr<http::HttpTransport> transport, shared_transport());
+  S3Store::Options options{.name = config.name};
+  options.type = config.type.empty() ? config.name : config.type;
+  options.endpoint = value_of(config, "endpoint");
+  options.bucket = value_of(config, "bucket");
+  options.prefix = value_of(config, "prefix");
+  options.region = value_of(config, "region", options.region);
+  options.access_key = value_of(config, "access_key");
+  options.site = value_of(config, "site");
+  options.jurisdiction = value_of(config, "jurisdiction");
+  const std::string addressing = value_of(config, "addressing", "path");
+  if (addressing != "path" && addressing != "virtual") {
+    return Error(ErrorCode::kInvalidArgument, "network '" + config.name + "': addressing is path or virtual, not '" + addressing + "'");
+  }
+  options.virtual_host = addressing == "virtual";
+  HOLDFAST_ASSIGN(const std::uint64_t days, number_of(config, "object_lock_days", 0, kLockDaysMax, 0));
+  options.object_lock_days = static_cast<std::uint32_t>(days);
+  HOLDFAST_ASSIGN(options.secret_key, secret_in(config, "secret_key_file"));
+  HOLDFAST_ASSIGN(std::shared_ptr<ObjectStore> store, S3Store::make(std::move(options), std::move(transport)));
+  return store;
+}
+
+const Factory& s3_factory() {
+  static const Factory factory{{"endpoint", "bucket", "prefix", "region", "access_key", "secret_key_file", "addressing", "object_lock_days"}, {}, make_s3};
+  return factory;
 }
 
 const std::map<std::string, Factory>& factories() {
@@ -87,6 +134,8 @@ const std::map<std::string, Factory>& factories() {
       {"ipfs", {{"api", "find_timeout_seconds"}, {"gateways"}, make_ipfs}},
       {"local", {{"path", "create"}, {}, make_local}},
       {"memory", {{}, {}, make_memory}},
+      {"s3", s3_factory()},
+      {"storj", s3_factory()},
   };
   return known;
 }

@@ -154,6 +154,14 @@ bool add_line(List& list, const std::string& line) {
   return true;
 }
 
+/// libcurl keeps a copy of the secret until the handle is reset.
+bool sign(CURL* easy, const AwsSignature& signature) {
+  const std::string secret(as_text(signature.secret_key->view()));
+  const bool good = curl_easy_setopt(easy, CURLOPT_AWS_SIGV4, signature.scope.c_str()) == CURLE_OK &&
+                    curl_easy_setopt(easy, CURLOPT_USERNAME, signature.access_key.c_str()) == CURLE_OK && curl_easy_setopt(easy, CURLOPT_PASSWORD, secret.c_str()) == CURLE_OK;
+  return good;
+}
+
 class CurlTransport final : public HttpTransport {
  public:
   explicit CurlTransport(const CurlOptions& options) : options_(options) {}
@@ -251,8 +259,14 @@ Status CurlTransport::set_up(CURL* easy, Exchange& exchange, List& headers, Mime
   curl_easy_setopt(easy, CURLOPT_URL, request.url.c_str());
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_write);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, &exchange);
-  // Expect: 100-continue costs a round trip, or a second where a server does not know it.
-  bool good = add_line(headers, "Expect:");
+  // Expect: 100-continue costs a round trip, or a second where a server does not know it. A field that is left out is signed all the same, so there the wait is what is left out.
+  bool good = true;
+  if (request.signature) {
+    curl_easy_setopt(easy, CURLOPT_EXPECT_100_TIMEOUT_MS, 1L);
+    good = sign(easy, *request.signature);
+  } else {
+    good = add_line(headers, "Expect:");
+  }
   for (const auto& [name, value] : request.headers) {
     if ((name + value).find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) {
       return Error(ErrorCode::kInvalidArgument, "a header field with a line break in it");

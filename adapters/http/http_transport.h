@@ -2,6 +2,8 @@
 #pragma once
 
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -9,6 +11,7 @@
 
 #include "core/base/bytes.h"
 #include "core/base/call_context.h"
+#include "core/base/secret_bytes.h"
 
 namespace holdfast::http {
 
@@ -22,12 +25,20 @@ struct Part {
   std::variant<ByteView, std::string> content;  ///< bytes, or the path of a file
 };
 
+/// AWS Signature Version 4 (docs.aws.amazon.com, "Create a signed AWS API request"). What is signed must be written as it is sent: paths and queries percent-encoded, parameters sorted, each with a "=".
+struct AwsSignature {
+  std::string scope;  ///< as libcurl's CURLOPT_AWS_SIGV4 takes it: "aws:amz:REGION:SERVICE"
+  std::string access_key;
+  std::shared_ptr<const SecretBytes> secret_key;
+};
+
 struct Request {
   Method method = Method::kGet;
   std::string url;  ///< http or https; user information in it becomes basic authentication and never shows in messages
   std::vector<std::pair<std::string, std::string>> headers = {};
   std::variant<std::monostate, ByteView, std::vector<Part>> body = {};  ///< raw bytes are not copied
   std::uint64_t response_size_max_bytes = 0;  ///< of the body; must be set: a longer one ends the exchange
+  std::optional<AwsSignature> signature = {};
 };
 
 /// What came back besides the body. Names in lower case; of repeated fields the last counts.

@@ -2,10 +2,10 @@
 #include "adapters/ipfs/ipfs_store.h"
 
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 #include <limits>
 
+#include "adapters/http/range_get.h"
 #include "adapters/ipfs/ipfs_names.h"
 #include "adapters/ipfs/kubo_wire.h"
 #include "core/base/clock.h"
@@ -23,13 +23,6 @@ constexpr std::size_t kBlocksPerRemoval = 50;                 // CIDs in one que
 
 bool ends_the_call(ErrorCode code) { return code == ErrorCode::kCancelled || code == ErrorCode::kDeadlineExceeded; }
 
-std::optional<std::uint64_t> number_in(std::string_view text) {
-  std::uint64_t value = 0;
-  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (text.empty() || parsed.ec != std::errc() || parsed.ptr != text.data() + text.size()) return std::nullopt;
-  return value;
-}
-
 Status check_locator(const std::string& locator) {
   if (ipfs::is_cid(locator)) return ok_status();
   return Error(ErrorCode::kInvalidArgument, "a locator on IPFS is a CIDv1 in base 32 of a SHA-256");
@@ -39,25 +32,6 @@ std::string without_last_slash(std::string url) {
   while (url.ends_with('/')) url.pop_back();
   return url;
 }
-
-/// Puts pieces of a body one behind the other into the caller's memory; what is no success is kept as text.
-struct RangeSink {
-  MutableByteView out;
-  int success = 200;
-  std::size_t done = 0;
-  Bytes error_text = {};
-
-  Status take(const http::Response& head, ByteView piece) {
-    if (head.status != success) {
-      if (error_text.size() + piece.size() <= kErrorTextMaxBytes) append(error_text, piece);
-      return ok_status();
-    }
-    if (piece.size() > out.size() - done) return Error(ErrorCode::kCorrupt, "the reply is longer than the range asked for");
-    std::ranges::copy(piece, out.begin() + static_cast<std::ptrdiff_t>(done));
-    done += piece.size();
-    return ok_status();
-  }
-};
 
 }  // namespace
 
@@ -130,7 +104,7 @@ Status IpfsStore::read_from_node(const std::string& cid, std::uint64_t offset, M
   request.url = api_ + "/api/v0/cat?arg=" + cid + "&offset=" + std::to_string(offset) +
                 "&length=" + std::to_string(out.size()) + "&progress=false&timeout=" + std::to_string(bound.count()) + "ms" +
                 (local_only ? "&offline=true" : "");
-  RangeSink sink{.out = out};
+  http::RangeSink sink{.out = out};
   // The node's own timeout comes first, since its answer says more than ours.
   const CallContext bounded = with_timeout(context, system_clock(), bound + std::chrono::seconds(1));
   Result<http::Response> reply = transport_->send(
@@ -140,7 +114,7 @@ Status IpfsStore::read_from_node(const std::string& cid, std::uint64_t offset, M
   if (reply->status != 200) return ipfs::reply_error(reply->status, doing, sink.error_text).on_network(traits_.name);
   if (sink.done == out.size()) return ok_status();
   // A lost leaf is status 200, a short body, and a trailer; the end of the object is a smaller promise.
-  const std::optional<std::uint64_t> promised = number_in(reply->header("x-content-length"));
+  const std::optional<std::uint64_t> promised = http::number_in(reply->header("x-content-length"));
   if (promised && *promised < out.size()) {
     return Error(ErrorCode::kOutOfRange, doing + ": it ends " + std::to_string(*promised) + " bytes after " + std::to_string(offset))
         .on_network(traits_.name);
@@ -153,27 +127,17 @@ Status IpfsStore::read_from_node(const std::string& cid, std::uint64_t offset, M
 
 Status IpfsStore::read_from_gateway(const std::string& gateway, const std::string& cid, std::uint64_t offset,
                                     MutableByteView out, const CallContext& context) {
-  http::Request request{.url = gateway + "/ipfs/" + cid, .response_size_max_bytes = std::max<std::uint64_t>(out.size() + 1, kErrorTextMaxBytes)};
-  const std::string range = std::to_string(offset) + "-" + std::to_string(offset + out.size() - 1);
-  request.headers = {{"Range", "bytes=" + range}, {"Accept", "application/octet-stream, */*"}};
-  RangeSink sink{.out = out, .success = 206};
+  http::Request request{.url = gateway + "/ipfs/" + cid};
+  request.headers = {{"Accept", "application/octet-stream, */*"}};
   const CallContext bounded = with_timeout(context, system_clock(), time_for(out.size()));
-  Result<http::Response> reply = transport_->send(
-      request, [&](const http::Response& head, ByteView piece) { return sink.take(head, piece); }, bounded);
+  Result<http::RangeReply> reply = http::get_range(*transport_, std::move(request), offset, out, bounded);
   const std::string doing = "gateway " + http::redacted(gateway);
   if (!reply) return within_bound(std::move(reply).error(), context).with_context(doing);
-  if (reply->status == 200) return Error(ErrorCode::kUnsupported, doing + " ignores ranges").on_network(traits_.name);
-  if (reply->status != 206) {
-    return http::status_error(reply->status, doing, ipfs::error_message(sink.error_text)).on_network(traits_.name);
-  }
-  const std::string_view given = reply->header("content-range");
-  if (given.starts_with("bytes " + range + "/") && sink.done == out.size()) return ok_status();
-  // A range that begins within the object and ends past it is answered as far as it goes, with the object's size.
-  const std::optional<std::uint64_t> total = number_in(given.substr(std::min(given.find('/') + 1, given.size())));
-  const bool ends_before = total && *total < offset + out.size();
-  return Error(ends_before ? ErrorCode::kOutOfRange : ErrorCode::kUnavailable,
-               doing + " gave " + std::to_string(sink.done) + " of " + std::to_string(out.size()) + " bytes")
-      .on_network(traits_.name);
+  const int status = reply->head.status;
+  if (status == 200) return Error(ErrorCode::kUnsupported, doing + " ignores ranges").on_network(traits_.name);
+  if (status != 206) return http::status_error(status, doing, ipfs::error_message(reply->error_text)).on_network(traits_.name);
+  if (Status whole = http::check_partial(*reply, doing, offset, out.size()); !whole) return std::move(whole).error().on_network(traits_.name);
+  return ok_status();
 }
 
 Status IpfsStore::read_elsewhere(const ObjectRef& ref, std::uint64_t offset, MutableByteView out,

@@ -4,12 +4,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "tests/support/temporary_folder.h"
 
 namespace holdfast {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 TEST(Registry, TypeDefaultsToTheName) {
   const testing::TemporaryFolder folder;
@@ -41,7 +44,7 @@ TEST(Registry, UnknownKey_NamesTheNearestKnownOne) {
 TEST(Registry, UnknownType_NamesTheKnownOnes) {
   const auto store = make_store({.name = "floppy", .type = "", .values = {}, .lists = {}});
   ASSERT_FALSE(store);
-  EXPECT_THAT(store.error().message(), HasSubstr("ipfs, local, memory"));
+  EXPECT_THAT(store.error().message(), HasSubstr("ipfs, local, memory, s3, storj"));
 }
 
 TEST(Registry, ListWhereAValueBelongs_IsRefused) {
@@ -54,6 +57,48 @@ TEST(Registry, MissingPath_IsSaid) {
   const auto store = make_store({.name = "local", .type = "", .values = {}, .lists = {}});
   ASSERT_FALSE(store);
   EXPECT_THAT(store.error().message(), HasSubstr("needs a path"));
+}
+
+NetworkConfig bucket(const std::string& secret_file) {
+  return {.name = "storj", .type = "", .values = {{"endpoint", "https://gateway.example.net"}, {"bucket", "backups"}, {"access_key", "abc"}, {"secret_key_file", secret_file}}, .lists = {}};
+}
+
+TEST(Registry, BucketOfStorj_IsAnS3StoreElsewhere) {
+  const testing::TemporaryFolder folder;
+  std::ofstream(folder / "secret") << "s3cret\n";
+  const auto store = make_store(bucket(folder / "secret"));
+  ASSERT_TRUE(store) << store.error().message();
+  EXPECT_EQ((*store)->traits().type, "storj");
+  EXPECT_EQ((*store)->traits().site, "https://gateway.example.net");
+  EXPECT_TRUE((*store)->traits().erases);
+}
+
+TEST(Registry, BadValuesOfABucket_AreNamedWithoutTheSecret) {
+  const testing::TemporaryFolder folder;
+  std::ofstream(folder / "secret") << "s3cret\n";
+  std::ofstream(folder / "empty") << "\n";
+  const auto refused = [&](const std::string& key, const std::string& value, const std::string& says) {
+    NetworkConfig config = bucket(folder / "secret");
+    config.values[key] = value;
+    const auto store = make_store(config);
+    ASSERT_FALSE(store) << key;
+    EXPECT_EQ(store.error().code(), ErrorCode::kInvalidArgument);
+    EXPECT_THAT(store.error().message(), HasSubstr(says));
+    EXPECT_THAT(store.error().message(), Not(HasSubstr("s3cret")));
+  };
+  refused("secret_key_file", folder / "missing", "secret_key_file");
+  refused("secret_key_file", folder / "empty", "is empty");
+  refused("secret_key_file", "", "needs secret_key_file");
+  refused("endpoint", "gateway.example.net", "endpoint is");
+  refused("endpoint", "https://me:s3cret@gateway.example.net", "endpoint is");
+  refused("endpoint", "https://gateway.example.net/backups", "endpoint is");
+  refused("bucket", "Backups", "no bucket's name");
+  refused("prefix", "no-slash", "prefix");
+  refused("prefix", "../up/", "prefix");
+  refused("region", "eu west", "region");
+  refused("access_key", "", "access_key");
+  refused("addressing", "host", "path or virtual");
+  refused("object_lock_days", "-1", "object_lock_days is 0 to 36500");
 }
 
 }  // namespace

@@ -35,6 +35,15 @@ settings() { # settings NAME=DEFAULT ...: the first start takes NAME from the en
   for kv; do n=${kv%%=*}; declare -g "$n=${!n:-${kv#*=}}"; printf '%s=%q\n' "$n" "${!n}"; done > "$f"
 }
 
+free_ports() { # free_ports FIRST BLOCKS SIZE: the first port of a block that differs from folder to folder; the next one where somebody listens on its first or second port already
+  local n i p; n=$(printf '%s' "$D" | cksum | cut -d' ' -f1)
+  for ((i = 0; i < 50; i++)); do
+    p=$(($1 + (n + i) % $2 * $3))
+    (exec 3<>"/dev/tcp/127.0.0.1/$p") 2>/dev/null || (exec 3<>"/dev/tcp/127.0.0.1/$((p + 1))") 2>/dev/null || { echo "$p"; return; }
+  done
+  die "no free ports"
+}
+
 # ---- processes: only what a state folder recorded is ever signalled ----------------------------------------------
 start_time() { # prints the kernel's start time of process $1; fails when it is gone or a zombie
   local l; l=$(cat "/proc/$1/stat" 2>/dev/null) || return 1

@@ -56,6 +56,8 @@ void Peer::reset() const {
   ::setsockopt(descriptor_, SOL_SOCKET, SO_LINGER, &now, sizeof now);
 }
 
+void Peer::hang_up() const { ::shutdown(descriptor_, SHUT_RDWR); }
+
 void Peer::wait_for_close() {
   while (fill()) buffer_.clear();
 }

@@ -22,6 +22,8 @@ class Peer {
   void reply(int status, std::string_view body, std::string_view more_fields = {}) const;
   /// Closes with a TCP reset.
   void reset() const;
+  /// Says no more: the client sees the end, and read_head() gives nothing from now on.
+  void hang_up() const;
   /// Returns when the client closes, or the server stops.
   void wait_for_close();
 

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "adapters/s3/s3_wire.h"
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <array>
+#include <ctime>
+#include <utility>
+
+#include "adapters/http/http_transport.h"
+#include "core/base/ids.h"
+#include "core/store/object_name.h"
+
+namespace holdfast::s3 {
+namespace {
+
+constexpr std::size_t kCodeMaxBytes = 80;
+constexpr std::size_t kMessageMaxBytes = 300;
+constexpr std::size_t kUploadIdMaxBytes = 2048;
+constexpr std::size_t kVersionMaxBytes = 256;
+
+/// The text of the first element with that name; an S3 reply has no attributes and no nesting where this is used.
+std::string_view element(std::string_view xml, std::string_view name) {
+  const std::string open = "<" + std::string(name) + ">";
+  const std::size_t begin = xml.find(open);
+  if (begin == std::string_view::npos) return {};
+  const std::size_t from = begin + open.size();
+  const std::size_t end = xml.find("</" + std::string(name) + ">", from);
+  return end == std::string_view::npos ? std::string_view() : xml.substr(from, end - from);
+}
+
+std::string unescaped(std::string_view text) {
+  static constexpr std::array<std::pair<std::string_view, char>, 5> kEntities{{{"&lt;", '<'}, {"&gt;", '>'}, {"&amp;", '&'}, {"&quot;", '"'}, {"&apos;", '\''}}};
+  std::string out;
+  while (!text.empty()) {
+    const auto* const entity = std::ranges::find_if(kEntities, [&](const auto& each) { return text.starts_with(each.first); });
+    out += entity == kEntities.end() ? text.front() : entity->second;
+    text.remove_prefix(entity == kEntities.end() ? 1 : entity->first.size());
+  }
+  return out;
+}
+
+std::string escaped(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '&') {
+      out += "&amp;";
+    } else if (c == '<') {
+      out += "&lt;";
+    } else if (c == '>') {
+      out += "&gt;";
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+bool is_word(std::string_view text) {
+  return std::ranges::all_of(text, [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); });
+}
+
+/// "heads/<32 hex digits>/<number>", as publish_head makes them.
+bool is_head_key(std::string_view key) {
+  constexpr std::string_view kFolder = "heads/";
+  constexpr std::size_t kSlotMaxDigits = 10;
+  const std::size_t slot = kFolder.size() + 2 * RepositoryId::size + 1;
+  if (!key.starts_with(kFolder) || key.size() <= slot || key.size() > slot + kSlotMaxDigits || key[slot - 1] != '/') return false;
+  const auto is_hex = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  return std::ranges::all_of(key.substr(kFolder.size(), 2 * RepositoryId::size), is_hex) && std::ranges::all_of(key.substr(slot), is_digit);
+}
+
+/// By the server's own word; nullopt where that says nothing more than the status does.
+std::optional<ErrorCode> code_of(std::string_view code) {
+  struct Meaning {
+    std::string_view code;
+    ErrorCode is;
+  };
+  static constexpr std::array kMeanings{
+      Meaning{"NoSuchKey", ErrorCode::kNotFound},
+      Meaning{"NoSuchVersion", ErrorCode::kNotFound},
+      Meaning{"NoSuchBucket", ErrorCode::kUnavailable},
+      Meaning{"InvalidRange", ErrorCode::kOutOfRange},
+      Meaning{"XAdminUserNotFound", ErrorCode::kPermissionDenied},   // versitygw, with status 404
+      Meaning{"InvalidAccessKeyId", ErrorCode::kPermissionDenied},
+      Meaning{"SignatureDoesNotMatch", ErrorCode::kPermissionDenied},
+      Meaning{"RequestTimeTooSkewed", ErrorCode::kPermissionDenied},
+      Meaning{"AuthorizationHeaderMalformed", ErrorCode::kInvalidArgument},  // the bucket is in another region
+      Meaning{"PermanentRedirect", ErrorCode::kInvalidArgument},
+      Meaning{"EntityTooLarge", ErrorCode::kInvalidArgument},
+      Meaning{"QuotaExceeded", ErrorCode::kQuotaExceeded},
+      Meaning{"XMinioAdminBucketQuotaExceeded", ErrorCode::kQuotaExceeded},
+      Meaning{"XMinioStorageFull", ErrorCode::kNoSpace},
+      Meaning{"StorageFull", ErrorCode::kNoSpace},
+      // What was sent and what came there differ: sending it again is the cure.
+      Meaning{"XAmzContentSHA256Mismatch", ErrorCode::kUnavailable},
+      Meaning{"BadDigest", ErrorCode::kUnavailable},
+      Meaning{"IncompleteBody", ErrorCode::kUnavailable},
+      Meaning{"RequestTimeout", ErrorCode::kUnavailable},
+      Meaning{"SlowDown", ErrorCode::kUnavailable},
+  };
+  const auto* const found = std::ranges::find(kMeanings, code, &Meaning::code);
+  return found == kMeanings.end() ? std::nullopt : std::optional(found->is);
+}
+
+}  // namespace
+
+Failure parse_failure(ByteView reply) {
+  const std::string_view text = as_text(reply);
+  Failure failure;
+  if (const std::string_view code = element(text, "Code"); code.size() <= kCodeMaxBytes && is_word(code)) failure.code = code;
+  const std::string_view said = element(text, "Message");
+  for (const char c : unescaped(said.empty() ? text.substr(0, kMessageMaxBytes) : said.substr(0, kMessageMaxBytes))) failure.message += (c >= ' ' && c <= '~') ? c : ' ';
+  return failure;
+}
+
+Error reply_error(int status, const std::string& doing, ByteView reply) {
+  const Failure failure = parse_failure(reply);
+  Error error = http::status_error(status, doing, failure.code.empty() ? failure.message : failure.code + ": " + failure.message);
+  if (const auto code = code_of(failure.code)) return std::move(error).with_code(*code);
+  // A 404 that is not S3's own word, of a proxy for example, proves nothing.
+  return error.code() == ErrorCode::kNotFound ? std::move(error).with_code(ErrorCode::kUnavailable) : error;
+}
+
+Result<std::string> parse_upload_id(ByteView reply) {
+  const std::string id = unescaped(element(as_text(reply), "UploadId"));
+  if (id.empty() || id.size() > kUploadIdMaxBytes) return Error(ErrorCode::kCorrupt, "a reply to CreateMultipartUpload without an upload's id");
+  return id;
+}
+
+std::string complete_body(const std::vector<std::string>& etags) {
+  std::string body = "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">";
+  for (std::size_t i = 0; i < etags.size(); ++i) {
+    body += "<Part><PartNumber>" + std::to_string(i + 1) + "</PartNumber><ETag>" + escaped(etags[i]) + "</ETag></Part>";
+  }
+  return body + "</CompleteMultipartUpload>";
+}
+
+std::string path_escaped(std::string_view key) {
+  std::string out;
+  while (true) {
+    const std::size_t slash = key.find('/');
+    out += http::query_escaped(key.substr(0, slash));
+    if (slash == std::string_view::npos) return out;
+    out += '/';
+    key.remove_prefix(slash + 1);
+  }
+}
+
+std::string base64(ByteView bytes) {
+  std::string out((bytes.size() + 2) / 3 * 4 + 1, '\0');  // EVP_EncodeBlock ends with a zero
+  const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()), bytes.data(), static_cast<int>(bytes.size()));
+  out.resize(static_cast<std::size_t>(size));
+  return out;
+}
+
+std::string timestamp(std::int64_t unix_seconds) {
+  const std::time_t moment = unix_seconds;
+  std::tm parts{};
+  (void)::gmtime_r(&moment, &parts);
+  std::array<char, 32> text{};
+  (void)std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text.data();
+}
+
+Result<Locator> parse_locator(std::string_view text) {
+  constexpr std::string_view kVersion = "?versionId=";
+  Locator locator;
+  const std::size_t mark = text.find(kVersion);
+  locator.key = text.substr(0, mark);
+  if (mark != std::string_view::npos) locator.version = text.substr(mark + kVersion.size());
+  const auto is_visible = [](char c) { return c > ' ' && c <= '~'; };
+  const bool is_key = is_head_key(locator.key) || validate_object_name(locator.key);
+  const bool is_version = mark == std::string_view::npos || (!locator.version.empty() && locator.version.size() <= kVersionMaxBytes && std::ranges::all_of(locator.version, is_visible));
+  if (!is_key || !is_version) return Error(ErrorCode::kInvalidArgument, "a locator on S3 is a key, and perhaps ?versionId= and a version");
+  return locator;
+}
+
+}  // namespace holdfast::s3

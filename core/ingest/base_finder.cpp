@@ -94,8 +94,10 @@ std::optional<ChunkRef> BaseFinder::reference_of(const Fingerprint& fp) const {
   return ref && ref->kind == ChunkKind::kData ? ref : std::nullopt;
 }
 
-/// Counts as a try that did not pay: a disk that hangs, or bases that are all far away, must not be asked for each chunk.
-std::optional<BaseFinder::Found> BaseFinder::out_of_reach(std::uint32_t domain) {
+/// A disk that was asked in vain counts as a try that did not pay: one that hangs must not be asked for each chunk. What is not at hand cost nothing: a cache that holds a part of the
+/// bases is worth all its looks.
+std::optional<BaseFinder::Found> BaseFinder::out_of_reach(std::uint32_t domain, const Error& why) {
+  if (why.code() == ErrorCode::kNotFound) return std::nullopt;
   note(domain, false);
   luck_of(domain).one_in.store(kAskOneIn, std::memory_order_relaxed);
   return std::nullopt;
@@ -110,23 +112,22 @@ struct BaseFinder::Base {
   [[nodiscard]] PackNumber pack() const { return chain.packs[member]; }
 };
 
-/// Not opened yet: most of what a base costs is its decoding. A version that isn't known is taken for the first that has a chain of that length. Nullopt: out of reach.
-std::optional<BaseFinder::Base> BaseFinder::base_for_next_version(const ChunkRef& newest, std::optional<std::uint8_t> version) const {
-  auto chain = reader_.chain(newest);
-  if (!chain) return std::nullopt;
+/// Not opened yet: most of what a base costs is its decoding. A version that isn't known is taken for the first that has a chain of that length. Errors: BaseReader::chain's.
+Result<BaseFinder::Base> BaseFinder::base_for_next_version(const ChunkRef& newest, std::optional<std::uint8_t> version) const {
+  HOLDFAST_ASSIGN(BaseReader::Chain chain, reader_.chain(newest));
   if (!version) {
     int depth = 0;
-    for (auto base = chain->records.first_base(0); base; base = chain->records.first_base(*base)) ++depth;
+    for (auto base = chain.records.first_base(0); base; base = chain.records.first_base(*base)) ++depth;
     version = version_of_depth(depth);
   }
   std::size_t member = 0;
   for (std::size_t skip = links_to_skip(*version); skip > 0; --skip) {
-    const auto base = chain->records.first_base(member);
+    const auto base = chain.records.first_base(member);
     if (!base) break;
     member = *base;
   }
-  const RecordClosure::Cost cost = chain->records.cost({&member, 1});
-  return Base{*std::move(chain), member, cost};
+  const RecordClosure::Cost cost = chain.records.cost({&member, 1});
+  return Base{std::move(chain), member, cost};
 }
 
 std::optional<BaseFinder::Found> BaseFinder::find(const Subject& subject) {
@@ -138,11 +139,11 @@ std::optional<BaseFinder::Found> BaseFinder::find(const Subject& subject) {
   const auto newest = reference_of(similar->fp);
   if (!newest) return std::nullopt;
   const auto base = base_for_next_version(*newest, similar->version);
-  if (!base) return out_of_reach(subject.domain);
+  if (!base) return out_of_reach(subject.domain, base.error());
   const std::uint64_t limit = chain_limit(base->cost.whole_bytes, base->ref().plain_size_bytes);
   if (base->cost.difference_bytes >= limit || base->cost.records > kLeansOnMax) return std::nullopt;
   auto opened = base->chain.records.open(base->member);
-  if (!opened) return out_of_reach(subject.domain);
+  if (!opened) return out_of_reach(subject.domain, opened.error());
   if (opened->depth >= kDifferenceDepthMax) return std::nullopt;
 
   Found found;
@@ -161,7 +162,8 @@ std::optional<BaseFinder::Found> BaseFinder::widen(std::uint32_t domain, const F
   const auto neighbour = parts_.features.find(side == Side::kBehind ? key_behind(domain, found.like) : key_before(domain, found.like));
   if (!neighbour || neighbour->fp == found.like) return std::nullopt;
   const auto newest = reference_of(neighbour->fp);
-  const auto second = newest ? base_for_next_version(*newest, std::nullopt) : std::nullopt;
+  if (!newest) return std::nullopt;
+  const auto second = base_for_next_version(*newest, std::nullopt);
   if (!second || second->ref().id == found.base.refs.front().id) return std::nullopt;
   Found both = found;
   both.cost.whole_bytes += second->cost.whole_bytes;

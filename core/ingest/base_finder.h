@@ -72,9 +72,9 @@ class BaseFinder {
   };
   struct Base;
   [[nodiscard]] std::optional<SimilarChunk> candidate(const Subject& subject);
-  [[nodiscard]] std::optional<Base> base_for_next_version(const ChunkRef& newest, std::optional<std::uint8_t> version) const;
+  [[nodiscard]] Result<Base> base_for_next_version(const ChunkRef& newest, std::optional<std::uint8_t> version) const;
   [[nodiscard]] std::optional<ChunkRef> reference_of(const Fingerprint& fp) const;
-  std::optional<Found> out_of_reach(std::uint32_t domain);
+  std::optional<Found> out_of_reach(std::uint32_t domain, const Error& why);
   Luck& luck_of(std::uint32_t domain);
 
   const Parts parts_;

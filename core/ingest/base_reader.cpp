@@ -9,6 +9,9 @@ namespace {
 
 constexpr std::chrono::seconds kReadTimeout{5};  ///< of a disk that hangs: the chunk is then stored whole
 
+Error not_at_hand(const ChunkId& id) { return {ErrorCode::kNotFound, "chunk " + id.hex().substr(0, 16) + " is not at hand"}; }
+Error damaged(const ChunkId& id) { return {ErrorCode::kCorrupt, "chunk " + id.hex().substr(0, 16) + " is damaged where it is at hand"}; }
+
 }  // namespace
 
 std::optional<ChunkLocation> BaseReader::locate(const ChunkId& id) const {
@@ -18,44 +21,51 @@ std::optional<ChunkLocation> BaseReader::locate(const ChunkId& id) const {
   return *indexed ? *indexed : parts_.stage.find(id);
 }
 
-std::optional<BaseReader::Chain> BaseReader::chain(const ChunkRef& ref) const {
+Result<BaseReader::Chain> BaseReader::chain(const ChunkRef& ref) const {
   Chain chain{RecordClosure(ref), {}};
   while (!chain.records.is_complete()) {
     const ChunkId id = chain.records.next().id;
     const std::optional<ChunkLocation> at = locate(id);
-    if (!at || !trust_.is_here(at->pack)) return std::nullopt;
-    std::optional<VerifiedRecord> record = record_at(id, *at);
-    if (!record) return std::nullopt;
-    if (const Status taken = chain.records.take(*std::move(record)); !taken) {
+    if (!at || !trust_.is_here(at->pack)) return not_at_hand(id);
+    HOLDFAST_ASSIGN(VerifiedRecord record, record_at(id, *at));
+    if (Status taken = chain.records.take(std::move(record)); !taken) {
       log_debug("a base that can't be used: " + taken.error().message());
-      return std::nullopt;
+      return std::move(taken).error();
     }
     chain.packs.push_back(at->pack);
   }
   return chain;
 }
 
-std::optional<VerifiedRecord> BaseReader::record_at(const ChunkId& id, const ChunkLocation& at) const {
-  if (auto ahead = windows_.find(at)) return VerifiedRecord::check(id, *std::move(ahead));
+Result<VerifiedRecord> BaseReader::record_at(const ChunkId& id, const ChunkLocation& at) const {
+  if (auto ahead = windows_.find(at)) {
+    auto verified = VerifiedRecord::check(id, *std::move(ahead));
+    return verified ? Result<VerifiedRecord>(*std::move(verified)) : Result<VerifiedRecord>(damaged(id));
+  }
   Result<std::optional<Bytes>> staged = parts_.stage.read(at);
-  if (staged && *staged) return VerifiedRecord::check(id, SharedBytes::of(**std::move(staged)));
-  if (auto cached = parts_.cache.get(id)) return cached;
+  if (staged && *staged) {
+    auto verified = VerifiedRecord::check(id, SharedBytes::of(**std::move(staged)));
+    return verified ? Result<VerifiedRecord>(*std::move(verified)) : Result<VerifiedRecord>(damaged(id));
+  }
+  if (auto cached = parts_.cache.get(id)) return *std::move(cached);
   return from_network(id, at);
 }
 
-std::optional<VerifiedRecord> BaseReader::from_network(const ChunkId& id, const ChunkLocation& at) const {
+Result<VerifiedRecord> BaseReader::from_network(const ChunkId& id, const ChunkLocation& at) const {
   const auto row = parts_.stage.table().find(at.pack);
-  if (!row) return std::nullopt;
+  Error why = not_at_hand(id);
+  if (!row) return why;
   for (const NetworkCopy& copy : parts_.placement.copies(row->id)) {
     const auto store = parts_.networks.find(copy.network);
     if (store == nullptr || !store->traits().is_at_hand) continue;
     Result<SharedBytes> record = windows_.read(at, row->size_bytes, [&](std::uint64_t offset, MutableByteView out) {
       return store->read(copy.ref, offset, out, with_timeout({}, parts_.clock, kReadTimeout));
     });
+    why = record ? damaged(id) : Error(ErrorCode::kUnavailable, record.error().message());
     if (!record) continue;
-    if (auto verified = VerifiedRecord::check(id, *std::move(record))) return verified;
+    if (auto verified = VerifiedRecord::check(id, *std::move(record))) return *std::move(verified);
   }
-  return std::nullopt;
+  return why;
 }
 
 }  // namespace holdfast

@@ -33,13 +33,14 @@ class BaseReader {
     RecordClosure records;
     std::vector<PackNumber> packs;  ///< of its members
   };
-  /// Nullopt when something of it is not at hand, is damaged, or lies in a pack that nobody should lean on any more.
-  [[nodiscard]] std::optional<Chain> chain(const ChunkRef& ref) const;
+  /// Errors: kNotFound when something of it is not at hand, or lies in a pack that nobody should lean on any more, which costs next to nothing to find out; kUnavailable when a disk was asked
+  /// in vain; kCorrupt.
+  [[nodiscard]] Result<Chain> chain(const ChunkRef& ref) const;
 
  private:
   [[nodiscard]] std::optional<ChunkLocation> locate(const ChunkId& id) const;
-  [[nodiscard]] std::optional<VerifiedRecord> record_at(const ChunkId& id, const ChunkLocation& at) const;
-  [[nodiscard]] std::optional<VerifiedRecord> from_network(const ChunkId& id, const ChunkLocation& at) const;
+  [[nodiscard]] Result<VerifiedRecord> record_at(const ChunkId& id, const ChunkLocation& at) const;
+  [[nodiscard]] Result<VerifiedRecord> from_network(const ChunkId& id, const ChunkLocation& at) const;
 
   const Parts parts_;
   const PackTrust trust_;

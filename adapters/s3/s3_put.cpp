@@ -22,6 +22,32 @@ std::string version_in(const http::Response& head) {
 
 }  // namespace
 
+class S3Store::Turn {
+ public:
+  Turn(S3Store& store, const ObjectName& name, const CallContext& context) : store_(store) {
+    std::unique_lock lock(store_.turns_mutex_);
+    const auto is_free = [&] { return !store_.turns_.contains(name); };
+    if (context.deadline == MonoTime::max() ? store_.turns_changed_.wait(lock, context.stop, is_free) : store_.turns_changed_.wait_until(lock, context.stop, context.deadline, is_free)) {
+      mine_ = store_.turns_.insert(name).first;
+    }
+  }
+  ~Turn() {
+    if (!mine_) return;
+    {
+      const std::lock_guard lock(store_.turns_mutex_);
+      store_.turns_.erase(*mine_);
+    }
+    store_.turns_changed_.notify_all();
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+  [[nodiscard]] bool has_come() const noexcept { return mine_.has_value(); }
+
+ private:
+  S3Store& store_;
+  std::optional<std::set<ObjectName>::iterator> mine_;
+};
+
 S3Store::Fields S3Store::lock_fields() const {
   if (options_.object_lock_days == 0) return {};
   const std::int64_t until = system_clock().wall_now() / 1'000'000'000 + std::int64_t{options_.object_lock_days} * kSecondsPerDay;
@@ -38,6 +64,11 @@ Result<ObjectRef> S3Store::put(const ObjectName& name, ByteView object, const Ca
   HOLDFAST_TRY(check_context(context, system_clock(), "putting " + name));
   if (object.size() > traits_.object_size_max_bytes) return Error(ErrorCode::kInvalidArgument, "putting " + name + ": S3 takes at most " + std::to_string(traits_.object_size_max_bytes) + " bytes");
   const std::string hash = sha256(object).hex();
+  const Turn turn(*this, name, context);
+  if (!turn.has_come()) {
+    HOLDFAST_TRY(check_context(context, system_clock(), "putting " + name));
+    return Error(ErrorCode::kDeadlineExceeded, "putting " + name + ": another call is putting it still");
+  }
   HOLDFAST_ASSIGN(const std::optional<Known> known, look({name, {}}, context));
   if (known) return settle(name, *known, hash, object.size());
   return object.size() > options_.part_size_bytes ? put_in_parts(name, object, hash, context) : put_whole(name, object, hash, context);
@@ -65,6 +96,11 @@ Result<ObjectRef> S3Store::put_whole(const ObjectName& name, ByteView object, co
       knows_conditions_.store(false, std::memory_order_relaxed);
       log_debug("network " + traits_.name + " does not know If-None-Match");
       continue;
+    }
+    // Storj answers 500 to a process that comes second with one key.
+    if (status == 500) {
+      const Result<std::optional<Known>> known = look({name, {}}, context);
+      if (known && *known) return settle(name, **known, hash, object.size());
     }
     return failed(status, doing, reply.body);
   }

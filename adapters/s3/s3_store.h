@@ -2,7 +2,10 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <memory>
+#include <mutex>
+#include <set>
 
 #include "adapters/http/http_transport.h"
 #include "adapters/s3/s3_wire.h"
@@ -69,11 +72,16 @@ class S3Store final : public ObjectStore {
   Result<std::string> put_part(const ObjectName& name, const std::string& upload, std::size_t number, ByteView part, const CallContext& context);
   void give_up_parts(const ObjectName& name, const std::string& upload);
   [[nodiscard]] Fields lock_fields() const;
+  /// Lets one put at a time have a name: whoever comes second finds the object. (Storj answers 500 and 429 to two at once.)
+  class Turn;
 
   const Options options_;
   StoreTraits traits_;
   std::string base_;  ///< URL of the bucket, without the last slash
   const std::shared_ptr<http::HttpTransport> transport_;
+  std::mutex turns_mutex_;
+  std::condition_variable_any turns_changed_;
+  std::set<ObjectName> turns_;  ///< names that are being put
   std::atomic<bool> knows_conditions_{true};  ///< until it says that it doesn't know If-None-Match
 };
 

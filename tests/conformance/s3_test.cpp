@@ -20,12 +20,9 @@ using testing::SeededRandom;
 
 CallContext within(std::chrono::milliseconds time) { return with_timeout({}, system_clock(), time); }
 
-class S3 : public ::testing::Test {
+/// A real server of S3, and stores of its buckets.
+class S3Network : public ::testing::Test {
  protected:
-  void SetUp() override {
-    server_ = NetworkScript::start("versitygw.sh");
-    if (!server_) HOLDFAST_NOT_TESTED << "versitygw can't be installed here, so nothing is tested against a real S3 server";
-  }
   S3Store::Options options(const std::string& bucket) const {
     S3Store::Options options{.name = "s3", .type = "s3"};
     options.endpoint = server_->get("S3_ENDPOINT");
@@ -52,6 +49,14 @@ class S3 : public ::testing::Test {
 
   std::unique_ptr<NetworkScript> server_;
   SeededRandom random_{static_cast<std::uint64_t>(system_clock().wall_now())};
+};
+
+class S3 : public S3Network {
+ protected:
+  void SetUp() override {
+    server_ = NetworkScript::start("versitygw.sh");
+    if (!server_) HOLDFAST_NOT_TESTED << "versitygw can't be installed here, so nothing is tested against a real S3 server";
+  }
 };
 
 TEST_F(S3, PlainBucket_HoldsTheContract) { testing::expect_conformance(*store("plain"), 2); }
@@ -153,6 +158,68 @@ TEST_F(S3, DeadServer_IsUnavailableAndGoesOnWhenItIsBack) {
   server_->run("start");
   ASSERT_TRUE(network->read(*ref, 0, back, within(20s)));
   EXPECT_EQ(back, object);
+}
+
+/// A satellite, eight storage nodes of which an object's pieces lie on five, and Storj's own gateway. Any three pieces give it back.
+class Storj : public S3Network {
+ protected:
+  void SetUp() override {
+    server_ = NetworkScript::start("storj.sh");
+    if (!server_) HOLDFAST_NOT_TESTED << "Storj's satellite, nodes and gateway can't be installed here, so nothing is tested against a real Storj network";
+  }
+  std::shared_ptr<S3Store> storj() const {
+    S3Store::Options how = options("plain");
+    how.name = how.type = "storj";
+    return make(how);
+  }
+  void stop_node(int node) const {
+    const http::Request request{.method = http::Method::kPost, .url = server_->get("STORJ_ADMIN") + "/node/stop?i=" + std::to_string(node), .response_size_max_bytes = 1U << 16U};
+    ASSERT_EQ(http::send_and_collect(**http::make_curl_transport(), request, within(60s))->head.status, 200);
+  }
+};
+
+TEST_F(Storj, Gateway_HoldsTheContract) {
+  testing::expect_conformance(*storj(), 2);
+  S3Store::Options parts = options("plain");
+  parts.prefix = "in-parts/";
+  parts.part_size_bytes = 5U << 20U;
+  testing::expect_conformance(*make(parts), 2);
+}
+
+TEST_F(Storj, LostNodes_CostNothingUntilTooManyAreGone_AndNeverGiveWrongBytes) {
+  const auto network = storj();
+  std::vector<std::pair<ObjectRef, Bytes>> objects;
+  for (int i = 0; i < 6; ++i) {
+    const Bytes object = random_.bytes(200'000);
+    const auto ref = network->put("packs/0" + std::to_string(i), object, within(60s));
+    ASSERT_TRUE(ref) << ref.error().message();
+    objects.emplace_back(*ref, object);
+  }
+  const auto readable = [&] {
+    int count = 0;
+    for (const auto& [ref, object] : objects) {
+      Bytes back(object.size());
+      const Status got = network->read(ref, 0, back, within(60s));
+      if (got) {
+        EXPECT_EQ(back, object);
+        ++count;
+      } else {
+        EXPECT_EQ(got.error().code(), ErrorCode::kUnavailable) << got.error().message();
+      }
+    }
+    return count;
+  };
+  stop_node(0);
+  stop_node(1);
+  EXPECT_EQ(readable(), 6);
+  EXPECT_TRUE(network->put("packs/10", random_.bytes(200'000), within(60s)));
+  for (int node = 2; node < 6; ++node) stop_node(node);
+  EXPECT_EQ(readable(), 0) << "two nodes can't give back what needs three";
+  const auto put = network->put("packs/11", random_.bytes(200'000), within(60s));
+  ASSERT_FALSE(put);
+  EXPECT_EQ(put.error().code(), ErrorCode::kUnavailable) << put.error().message();
+  server_->run("kill");
+  EXPECT_EQ(network->probe(objects[0].first, within(20s)).error().code(), ErrorCode::kUnavailable);
 }
 
 }  // namespace

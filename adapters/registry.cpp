@@ -117,6 +117,7 @@ Made make_s3(const NetworkConfig& config) {
     return Error(ErrorCode::kInvalidArgument, "network '" + config.name + "': addressing is path or virtual, not '" + addressing + "'");
   }
   options.virtual_host = addressing == "virtual";
+  options.counts_used = config.values.contains("quota");
   HOLDFAST_ASSIGN(const std::uint64_t days, number_of(config, "object_lock_days", 0, kLockDaysMax, 0));
   options.object_lock_days = static_cast<std::uint32_t>(days);
   HOLDFAST_ASSIGN(options.secret_key, secret_in(config, "secret_key_file"));

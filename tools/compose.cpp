@@ -11,6 +11,7 @@
 #include "cache/segment_index.h"
 #include "core/base/errno_code.h"
 #include "core/base/log.h"
+#include "core/repo/traffic_book.h"
 #include "core/store/network_stack.h"
 #include "tools/units.h"
 
@@ -67,6 +68,7 @@ Result<std::shared_ptr<ObjectStore>> make_bare_network(const Config& config, con
 
 Result<std::shared_ptr<NetworkSet>> make_networks(const Config& config) {
   std::vector<std::shared_ptr<ObjectStore>> stores;
+  const auto traffic = std::make_shared<TrafficBook>(config.state_directory + "/traffic", system_clock());
   for (const NetworkConfig& network : config.networks) {
     Result<std::shared_ptr<ObjectStore>> store = make_store(network);
     if (!store) return std::move(store).error().with_context("[network." + network.name + "]");
@@ -74,8 +76,9 @@ Result<std::shared_ptr<NetworkSet>> make_networks(const Config& config) {
     if (const auto quota = network.values.find("quota"); quota != network.values.end()) {
       HOLDFAST_ASSIGN(limits.storage_quota_bytes, parse_size(quota->second));
     }
-    if (network.values.contains("traffic_quota")) {
-      return Error(ErrorCode::kUnsupported, "[network." + network.name + "]: traffic_quota is not kept yet; take it out");
+    if (const auto quota = network.values.find("traffic_quota"); quota != network.values.end()) {
+      HOLDFAST_ASSIGN(limits.traffic_quota_bytes, parse_monthly(quota->second));
+      limits.traffic = traffic;
     }
     stores.push_back(stack_network(std::move(*store), system_clock(), system_random(), limits).store);
   }

@@ -71,6 +71,15 @@ Result<std::uint64_t> parse_size(std::string_view text) {
   return parse_with_unit(text, kSizeUnits, "size (write it like 20GiB, 150GB or 1048576)");
 }
 
+Result<std::uint64_t> parse_monthly(std::string_view text) {
+  constexpr std::string_view kPerMonth = "/month";
+  if (!text.ends_with(kPerMonth)) return Error(ErrorCode::kInvalidArgument, "'" + std::string(text) + "' is no size a month (write it like 150GiB/month)");
+  text.remove_suffix(kPerMonth.size());
+  HOLDFAST_ASSIGN(const std::uint64_t bytes, parse_size(text));
+  if (bytes == 0) return Error(ErrorCode::kInvalidArgument, "a traffic quota of nothing");
+  return bytes;
+}
+
 Result<std::chrono::milliseconds> parse_duration(std::string_view text) {
   HOLDFAST_ASSIGN(const std::uint64_t value,
                   parse_with_unit(text, kDurationUnits, "duration (write it like 10m, 6h, 5s or 2d)"));

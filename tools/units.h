@@ -16,6 +16,9 @@ namespace holdfast {
 /// Errors: kInvalidArgument, naming the text.
 Result<std::uint64_t> parse_size(std::string_view text);
 
+/// A size and "/month". Errors: kInvalidArgument, naming the text.
+Result<std::uint64_t> parse_monthly(std::string_view text);
+
 /// "10m", "6h", "26h", "5s", "2d", "90" (seconds), "250ms". Errors: kInvalidArgument.
 Result<std::chrono::milliseconds> parse_duration(std::string_view text);
 

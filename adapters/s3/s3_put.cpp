@@ -71,7 +71,9 @@ Result<ObjectRef> S3Store::put(const ObjectName& name, ByteView object, const Ca
   }
   HOLDFAST_ASSIGN(const std::optional<Known> known, look({name, {}}, context));
   if (known) return settle(name, *known, hash, object.size());
-  return object.size() > options_.part_size_bytes ? put_in_parts(name, object, hash, context) : put_whole(name, object, hash, context);
+  HOLDFAST_ASSIGN(ObjectRef ref, object.size() > options_.part_size_bytes ? put_in_parts(name, object, hash, context) : put_whole(name, object, hash, context));
+  count_used(static_cast<std::int64_t>(object.size()));
+  return ref;
 }
 
 Result<ObjectRef> S3Store::put_whole(const ObjectName& name, ByteView object, const std::string& hash, const CallContext& context) {

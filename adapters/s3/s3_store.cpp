@@ -150,6 +150,11 @@ Result<StoreHealth> S3Store::health(const CallContext& context) {
   for (const char c : reply->head.header("server").substr(0, 40)) server += (c >= ' ' && c <= '~') ? c : ' ';
   if (status == 200) {
     health.detail = "S3" + (server.empty() ? "" : ", " + server);
+    if (options_.counts_used) {
+      const Result<std::uint64_t> used = used_bytes(context);
+      if (used) health.used_bytes = *used;
+      if (!used) health.detail += "; " + used.error().message();
+    }
   } else if (status == 404) {
     health.detail = "there is no bucket " + options_.bucket + " at " + options_.endpoint + ", or the access key is unknown there";
   } else if (status == 403) {
@@ -171,7 +176,10 @@ Status S3Store::remove(const ObjectRef& ref, const CallContext& context) {
   const std::string query = at.version.empty() ? "" : "versionId=" + http::query_escaped(at.version);
   HOLDFAST_ASSIGN(const http::CollectedResponse reply, send(request(http::Method::kDelete, at.key, query), doing, context));
   const int status = reply.head.status;
-  if (status == 200 || status == 204) return ok_status();
+  if (status == 200 || status == 204) {
+    count_used(-static_cast<std::int64_t>(ref.size_bytes));
+    return ok_status();
+  }
   Error error = failed(status, doing, reply.body);
   if (error.code() == ErrorCode::kNotFound) return ok_status();
   // MinIO refuses what a lock holds with 400, others with 403.

@@ -29,6 +29,7 @@ class S3Store final : public ObjectStore {
     bool virtual_host = false;   ///< https://BUCKET.host instead of https://host/BUCKET
     std::uint32_t object_lock_days = 0;             ///< above 0: objects are kept so long in COMPLIANCE mode, and nobody can remove them before
     std::uint64_t part_size_bytes = 64ULL << 20;    ///< of larger objects, which go up in parts; S3 wants at least 5 MiB
+    bool counts_used = false;   ///< whether health() tells used_bytes, which S3 doesn't: by listing what lies under the prefix, once a run
     std::string site = {};  ///< empty: this-host where the endpoint is on loopback, else the endpoint
     std::string jurisdiction = {};
   };
@@ -79,6 +80,12 @@ class S3Store final : public ObjectStore {
   StoreTraits traits_;
   std::string base_;  ///< URL of the bucket, without the last slash
   const std::shared_ptr<http::HttpTransport> transport_;
+  /// Of what lies under the prefix, whoever put it. Errors: kUnsupported (too many objects to count), and as read.
+  Result<std::uint64_t> used_bytes(const CallContext& context);
+  void count_used(std::int64_t change_bytes);
+
+  std::mutex usage_mutex_;
+  std::optional<std::uint64_t> used_bytes_;
   std::mutex turns_mutex_;
   std::condition_variable_any turns_changed_;
   std::set<ObjectName> turns_;  ///< names that are being put

@@ -6,9 +6,10 @@
 #include <algorithm>
 #include <array>
 #include <ctime>
+#include <limits>
 #include <utility>
 
-#include "adapters/http/http_transport.h"
+#include "adapters/http/range_get.h"
 #include "core/base/ids.h"
 #include "core/store/object_name.h"
 
@@ -128,6 +129,25 @@ Result<std::string> parse_upload_id(ByteView reply) {
   const std::string id = unescaped(element(as_text(reply), "UploadId"));
   if (id.empty() || id.size() > kUploadIdMaxBytes) return Error(ErrorCode::kCorrupt, "a reply to CreateMultipartUpload without an upload's id");
   return id;
+}
+
+Result<Listing> parse_listing(ByteView reply) {
+  constexpr std::size_t kTokenMaxBytes = 4096;
+  const Error bad(ErrorCode::kCorrupt, "a reply to ListObjectsV2 that is none");
+  std::string_view text = as_text(reply);
+  if (text.find("<ListBucketResult") == std::string_view::npos) return bad;
+  Listing listing;
+  const bool is_truncated = element(text, "IsTruncated") == "true";
+  listing.next_token = unescaped(element(text, "NextContinuationToken"));
+  if (is_truncated == listing.next_token.empty() || listing.next_token.size() > kTokenMaxBytes) return bad;
+  constexpr std::string_view kObject = "<Contents>";
+  for (std::size_t at = text.find(kObject); at != std::string_view::npos; at = text.find(kObject)) {
+    text.remove_prefix(at + kObject.size());
+    const auto size = http::number_in(element(text.substr(0, text.find("</Contents>")), "Size"));
+    if (!size || *size > std::numeric_limits<std::uint64_t>::max() - listing.size_bytes) return bad;
+    listing.size_bytes += *size;
+  }
+  return listing;
 }
 
 std::string complete_body(const std::vector<std::string>& etags) {

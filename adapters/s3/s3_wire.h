@@ -29,6 +29,14 @@ Result<std::string> parse_upload_id(ByteView reply);
 /// The body of CompleteMultipartUpload; parts are numbered from 1 on.
 std::string complete_body(const std::vector<std::string>& etags);
 
+/// One page of ListObjectsV2.
+struct Listing {
+  std::uint64_t size_bytes = 0;  ///< of all objects on it
+  std::string next_token;        ///< empty: it is the last
+};
+/// Errors: kCorrupt.
+Result<Listing> parse_listing(ByteView reply);
+
 /// `key`, percent-encoded as a path: "/" stays.
 std::string path_escaped(std::string_view key);
 /// Base 64 (RFC 4648 §4).

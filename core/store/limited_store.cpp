@@ -8,7 +8,10 @@ LimitedStore::LimitedStore(std::shared_ptr<ObjectStore> inner, Clock& clock, con
       clock_(clock),
       calls_in_flight_max_(options.calls_in_flight_max != 0 ? options.calls_in_flight_max
                                                             : traits().calls_in_flight_max),
-      storage_quota_bytes_(options.storage_quota_bytes) {
+      storage_quota_bytes_(options.storage_quota_bytes),
+      traffic_quota_bytes_(options.traffic_quota_bytes),
+      traffic_(options.traffic) {
+  HOLDFAST_CHECK(traffic_quota_bytes_ == 0 || traffic_ != nullptr);
   HOLDFAST_CHECK(calls_in_flight_max_ > 0);
   upload_.bytes_per_second = options.upload_bytes_per_second;
   download_.bytes_per_second = options.download_bytes_per_second;
@@ -61,8 +64,11 @@ Status LimitedStore::reserve_quota(std::uint64_t size_bytes, const CallContext& 
       return Error(ErrorCode::kUnavailable, "the quota of " + traits().name + " can't be checked: " + health.detail)
           .on_network(traits().name);
     }
+    if (!health.used_bytes) {
+      return Error(ErrorCode::kUnavailable, "the quota of " + traits().name + " can't be kept: the network does not say how much it holds (" + health.detail + "); take `quota` out").on_network(traits().name);
+    }
     const std::lock_guard lock(mutex_);
-    if (!stored_bytes_) stored_bytes_ = health.used_bytes.value_or(0);
+    if (!stored_bytes_) stored_bytes_ = health.used_bytes;
   }
   const std::lock_guard lock(mutex_);
   if (*stored_bytes_ > storage_quota_bytes_ || size_bytes > storage_quota_bytes_ - *stored_bytes_) {
@@ -75,6 +81,17 @@ Status LimitedStore::reserve_quota(std::uint64_t size_bytes, const CallContext& 
   return ok_status();
 }
 
+void LimitedStore::release_quota(std::uint64_t size_bytes) {
+  const std::lock_guard lock(mutex_);
+  if (stored_bytes_) *stored_bytes_ -= size_bytes;
+}
+
+Status LimitedStore::charge_traffic(const StoreCall& call) {
+  if (traffic_quota_bytes_ == 0 || call.size_bytes == 0) return ok_status();
+  const bool is_refusable = call.verb == StoreVerb::kPut || call.verb == StoreVerb::kRead;
+  return traffic_->charge(traits().name, call.size_bytes, is_refusable ? traffic_quota_bytes_ : 0);
+}
+
 Status LimitedStore::around(const StoreCall& call, const CallContext& context, const Attempt& attempt) {
   const bool uploads = call.verb == StoreVerb::kPut || call.verb == StoreVerb::kPublishHead;
   // Only packs and their like are held against the quota: a head must always get through, or nothing could be recovered.
@@ -82,12 +99,13 @@ Status LimitedStore::around(const StoreCall& call, const CallContext& context, c
   HOLDFAST_TRY(wait_for_slot(context));
   const auto run = [&]() -> Status {
     if (counted) HOLDFAST_TRY(reserve_quota(call.size_bytes, context));
+    if (Status charged = charge_traffic(call); !charged) {
+      release_quota(counted ? call.size_bytes : 0);
+      return charged;
+    }
     Status status = wait_for_rate(uploads ? upload_ : download_, call.size_bytes, context);
     if (status) status = attempt(context);
-    if (counted && !status) {
-      const std::lock_guard lock(mutex_);
-      *stored_bytes_ -= call.size_bytes;
-    }
+    if (counted && !status) release_quota(call.size_bytes);
     return status;
   };
   Status status = run();

@@ -57,6 +57,23 @@ TEST(S3Wire, HostileTexts_AreShownAsFarAsTheyArePrintable) {
   EXPECT_EQ(*parse_upload_id(as_bytes("<a><UploadId>x&amp;y</UploadId></a>")), "x&y");
 }
 
+TEST(S3Wire, Listings_AreSummedPageByPage) {
+  // docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html, example responses.
+  const std::string page =
+      "<?xml version=\"1.0\" encoding=\"UTF-8\"?><ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Name>bucket</Name><NextContinuationToken>1ueGcxLPRx1Tr/XYExHnhbYLgveDs2J/wm36Hy4vbOwM=</NextContinuationToken>"
+      "<KeyCount>2</KeyCount><MaxKeys>2</MaxKeys><IsTruncated>true</IsTruncated><Contents><Key>happyface.jpg</Key><Size>11</Size></Contents><Contents><Key>a</Key><Size>434234</Size></Contents></ListBucketResult>";
+  const auto listing = parse_listing(as_bytes(page));
+  ASSERT_TRUE(listing);
+  EXPECT_EQ(listing->size_bytes, 434'245U);
+  EXPECT_EQ(listing->next_token, "1ueGcxLPRx1Tr/XYExHnhbYLgveDs2J/wm36Hy4vbOwM=");
+  EXPECT_EQ(parse_listing(as_bytes("<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"))->size_bytes, 0U);
+  for (const std::string text : {"", "<html/>", "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>", "<ListBucketResult><Contents><Size>x</Size></Contents></ListBucketResult>",
+                                 "<ListBucketResult><Contents><Key>a</Key></Contents><Contents><Size>5</Size></Contents></ListBucketResult>",
+                                 "<ListBucketResult><Contents><Size>18446744073709551615</Size></Contents><Contents><Size>1</Size></Contents></ListBucketResult>"}) {
+    EXPECT_FALSE(parse_listing(as_bytes(text))) << text;
+  }
+}
+
 TEST(S3Wire, PathsKeepTheirSlashesAlone) {
   EXPECT_EQ(path_escaped("packs/0af"), "packs/0af");
   EXPECT_EQ(path_escaped("a b/c+d(e)*,$&=:@'#?%"), "a%20b/c%2Bd%28e%29%2A%2C%24%26%3D%3A%40%27%23%3F%25");

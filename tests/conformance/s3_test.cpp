@@ -71,6 +71,21 @@ TEST_F(S3, PrefixAndUploadsInParts_HoldTheContract) {
   EXPECT_EQ(call(http::Method::kGet, "plain?list-type=2&prefix=packs%2F"), 200);
 }
 
+TEST_F(S3, QuotasNeedACount_WhichHealthGivesThen) {
+  S3Store::Options how = options("plain");
+  how.prefix = "counted/";
+  how.counts_used = true;
+  EXPECT_FALSE(store("plain")->health(within(20s))->used_bytes);
+  ASSERT_TRUE(make(how)->put("packs/01", random_.bytes(100'000), within(20s)));
+  ASSERT_TRUE(store("plain")->put("packs/02", random_.bytes(7), within(20s)));  // elsewhere
+  const auto network = make(how);
+  EXPECT_EQ(network->health(within(20s))->used_bytes, 100'000U);
+  const auto ref = network->put("packs/03", random_.bytes(500), within(20s));
+  EXPECT_EQ(network->health(within(20s))->used_bytes, 100'500U);
+  ASSERT_TRUE(network->remove(*ref, within(20s)));
+  EXPECT_EQ(network->health(within(20s))->used_bytes, 100'000U);
+}
+
 TEST_F(S3, VersionThatWasPut_StaysReadableWhenItsKeyIsOverwrittenOrDeleted) {
   const auto network = store("versions");
   const Bytes object = random_.bytes(100'000);

@@ -191,6 +191,55 @@ TEST(LimitedStore, Quota_CountsWhatIsThereAndWhatIsPut) {
   EXPECT_TRUE(store.publish_head({}, 0, {}, Bytes(100), {}));  // heads always get through
 }
 
+/// Says nothing of what it holds.
+class SilentStore final : public StoreDecorator {
+ public:
+  using StoreDecorator::StoreDecorator;
+  Result<StoreHealth> health(const CallContext&) override { return StoreHealth{.reachable = true, .detail = "fine", .used_bytes = {}, .capacity_bytes = {}}; }
+
+ protected:
+  Status around(const StoreCall&, const CallContext& context, const Attempt& attempt) override { return attempt(context); }
+};
+
+TEST(LimitedStore, QuotaThatCannotBeChecked_TakesNoPut) {
+  FakeClock clock;
+  LimitedStore store(std::make_shared<SilentStore>(std::make_shared<MemoryStore>()), clock, {.storage_quota_bytes = 1000});
+  const auto refused = store.put("packs/01", Bytes(1), {});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), ErrorCode::kUnavailable);
+  EXPECT_THAT(refused.error().message(), HasSubstr("does not say how much it holds"));
+}
+
+class CountedTraffic final : public TrafficLedger {
+ public:
+  Status charge(const std::string&, std::uint64_t size_bytes, std::uint64_t quota_bytes) override {
+    if (quota_bytes > 0 && bytes + size_bytes > quota_bytes) return Error(ErrorCode::kQuotaExceeded, "traffic");
+    bytes += size_bytes;
+    return ok_status();
+  }
+  std::uint64_t moved(const std::string&) override { return bytes; }
+  std::uint64_t bytes = 0;
+};
+
+TEST(LimitedStore, TrafficQuota_CountsBothWaysAndFailures_AndLetsHeadsThrough) {
+  FakeClock clock;
+  auto network = std::make_shared<FaultyStore>(std::make_shared<MemoryStore>(), clock, 1);
+  const auto traffic = std::make_shared<CountedTraffic>();
+  LimitedStore store(network, clock, {.storage_quota_bytes = 10'000, .traffic_quota_bytes = 1000, .traffic = traffic});
+  const auto ref = store.put("packs/01", Bytes(400), {});
+  ASSERT_TRUE(ref);
+  Bytes out(300);
+  EXPECT_TRUE(store.read(*ref, 0, out, {}));
+  network->plan(StoreVerb::kRead, {.kind = Kind::kErrorInstead, .code = ErrorCode::kUnavailable});
+  EXPECT_FALSE(store.read(*ref, 0, out, {}));
+  EXPECT_EQ(traffic->bytes, 1000U);
+  EXPECT_EQ(store.read(*ref, 0, MutableByteView(out).first(1), {}).error().code(), ErrorCode::kQuotaExceeded);
+  EXPECT_EQ(store.put("packs/02", Bytes(1), {}).error().code(), ErrorCode::kQuotaExceeded);
+  EXPECT_TRUE(store.publish_head({}, 0, {}, Bytes(100), {}));
+  EXPECT_EQ(traffic->bytes, 1100U);
+  EXPECT_TRUE(store.probe(*ref, {}));
+}
+
 TEST(MeteredStore, Counters_TellWhatHappened) {
   FakeClock clock;
   auto network = std::make_shared<FaultyStore>(std::make_shared<MemoryStore>(), clock, 1);

@@ -10,6 +10,7 @@
 #include "adapters/ipfs/ipfs_store.h"
 #include "adapters/local/directory_store.h"
 #include "adapters/memory/memory_store.h"
+#include "adapters/sia/sia_store.h"
 
 namespace holdfast {
 
@@ -35,6 +36,17 @@ Result<bool> switch_of(const NetworkConfig& config, const std::string& key, bool
   if (found->second == "false") return false;
   return Error(ErrorCode::kInvalidArgument,
                "network '" + config.name + "': " + key + " is true or false, not '" + found->second + "'");
+}
+
+/// A whole number of `key` within bounds; 0 when it is not set.
+Result<std::uint32_t> number_of(const NetworkConfig& config, const std::string& key, std::uint32_t least, std::uint32_t most) {
+  const std::string text = value_of(config, key);
+  if (text.empty() && !config.values.contains(key)) return std::uint32_t{0};
+  std::uint32_t value = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (parsed.ec == std::errc() && parsed.ptr == text.data() + text.size() && value >= least && value <= most) return value;
+  return Error(ErrorCode::kInvalidArgument, "network '" + config.name + "': " + key + " is " + std::to_string(least) + " to " + std::to_string(most) +
+                                                ", not '" + text + "'");
 }
 
 Made make_local(const NetworkConfig& config) {
@@ -69,16 +81,25 @@ Made make_ipfs(const NetworkConfig& config) {
   options.site = value_of(config, "site");
   options.jurisdiction = value_of(config, "jurisdiction");
   if (const auto found = config.lists.find("gateways"); found != config.lists.end()) options.gateways = found->second;
-  if (const std::string seconds = value_of(config, "find_timeout_seconds"); !seconds.empty()) {
-    constexpr int kFindSecondsMax = 600;
-    int value = 0;
-    const auto parsed = std::from_chars(seconds.data(), seconds.data() + seconds.size(), value);
-    if (parsed.ec != std::errc() || parsed.ptr != seconds.data() + seconds.size() || value < 1 || value > kFindSecondsMax) {
-      return Error(ErrorCode::kInvalidArgument, "network '" + config.name + "': find_timeout_seconds is 1 to 600, not '" + seconds + "'");
-    }
-    options.find_timeout = std::chrono::seconds(value);
-  }
+  HOLDFAST_ASSIGN(const std::uint32_t find_seconds, number_of(config, "find_timeout_seconds", 1, 600));
+  if (find_seconds > 0) options.find_timeout = std::chrono::seconds(find_seconds);
   HOLDFAST_ASSIGN(std::shared_ptr<ObjectStore> store, IpfsStore::make(options, std::move(transport)));
+  return store;
+}
+
+Made make_sia(const NetworkConfig& config) {
+  constexpr std::uint32_t kShardsMax = 255;
+  HOLDFAST_ASSIGN(std::shared_ptr<http::HttpTransport> transport, shared_transport());
+  SiaStore::Options options{.name = config.name};
+  options.api = value_of(config, "api", options.api);
+  options.password = value_of(config, "password");
+  options.password_file = value_of(config, "password_file");
+  options.bucket = value_of(config, "bucket", options.bucket);
+  HOLDFAST_ASSIGN(options.min_shards, number_of(config, "min_shards", 1, kShardsMax));
+  HOLDFAST_ASSIGN(options.total_shards, number_of(config, "total_shards", 1, kShardsMax));
+  options.site = value_of(config, "site");
+  options.jurisdiction = value_of(config, "jurisdiction");
+  HOLDFAST_ASSIGN(std::shared_ptr<ObjectStore> store, SiaStore::make(options, std::move(transport)));
   return store;
 }
 
@@ -87,6 +108,7 @@ const std::map<std::string, Factory>& factories() {
       {"ipfs", {{"api", "find_timeout_seconds"}, {"gateways"}, make_ipfs}},
       {"local", {{"path", "create"}, {}, make_local}},
       {"memory", {{}, {}, make_memory}},
+      {"sia", {{"api", "password", "password_file", "bucket", "min_shards", "total_shards"}, {}, make_sia}},
   };
   return known;
 }

@@ -13,6 +13,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::size_t kShownMaxBytes = 300;
+constexpr std::size_t kErrorMaxBytes = 16U << 10;  // looked at: a line for each host that refused
 
 Error unreadable(const std::string& what) { return {ErrorCode::kCorrupt, "renterd's reply " + what}; }
 
@@ -209,7 +210,14 @@ std::string basic_authorization(std::string_view password) {
   return out;
 }
 
-std::string error_message(ByteView reply) { return one_line(as_text(reply), kShownMaxBytes); }
+std::string error_message(ByteView reply) {
+  const std::string text = one_line(as_text(reply), kErrorMaxBytes);
+  if (text.size() <= kShownMaxBytes) return text;
+  // renterd goes from the outside to the cause, which stands at the end.
+  constexpr std::string_view kGap = " ... ";
+  constexpr std::size_t kEndBytes = 120;
+  return text.substr(0, kShownMaxBytes - kEndBytes - kGap.size()) + std::string(kGap) + text.substr(text.size() - kEndBytes);
+}
 
 RenterdError classify(std::string_view message) noexcept {
   const auto says = [&](std::string_view part) { return message.find(part) != std::string_view::npos; };
@@ -228,9 +236,8 @@ RenterdError classify(std::string_view message) noexcept {
 }
 
 Error reply_error(int status, const std::string& doing, ByteView reply) {
-  const std::string message = error_message(reply);
-  Error error = http::status_error(status, doing, message);
-  switch (classify(message)) {
+  Error error = http::status_error(status, doing, error_message(reply));
+  switch (classify(one_line(as_text(reply), kErrorMaxBytes))) {
     case RenterdError::kOther:  // a missing page is no missing object: then something else than renterd has answered
       return status == 404 ? std::move(error).with_code(ErrorCode::kUnavailable) : error;
     case RenterdError::kNoObject: return std::move(error).with_code(ErrorCode::kNotFound);

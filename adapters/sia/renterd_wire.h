@@ -64,7 +64,7 @@ std::string unquoted(std::string_view etag);
 /// "Basic …" for `password`; renterd takes any user name, so none is sent.
 std::string basic_authorization(std::string_view password);
 
-/// What an error reply says, on one line: printable, blanks squeezed, at most 300 bytes.
+/// What an error reply says, on one line: printable, blanks squeezed, at most 300 bytes; of a longer one beginning and end, where the cause stands.
 std::string error_message(ByteView reply);
 
 /// What renterd's errors mean: plain text, and often status 500 for what is not renterd's fault.

@@ -193,6 +193,18 @@ TEST(SiaStore, Put_SendsBytesAsTheyAreAndComparesTheEtag) {
   EXPECT_EQ(sent.body, "some bytes");
 }
 
+TEST(SiaStore, ReplyWithoutAnEtag_IsLookedUp) {
+  std::atomic<bool> stored = false;
+  FakeRenterd renterd([&](Peer& peer, const Request& request) {
+    if (request.is("PUT ")) return stored = true, peer.reply(200, ""), true;
+    if (!request.is("GET ") || !stored) return false;
+    return peer.reply(200, object_json("some bytes")), true;
+  });
+  EXPECT_TRUE(renterd.store()->put("packs/00", as_bytes("some bytes"), {}));
+  stored = false;
+  EXPECT_EQ(renterd.store()->put("packs/00", as_bytes("more bytes"), {}).error().code(), ErrorCode::kCorrupt);
+}
+
 TEST(SiaStore, TakenName_IsKeptUnlessItIsLost) {
   std::string there;
   FakeRenterd renterd([&](Peer& peer, const Request& request) {

@@ -11,6 +11,7 @@
 #include "adapters/local/directory_store.h"
 #include "adapters/memory/memory_store.h"
 #include "adapters/s3/s3_store.h"
+#include "adapters/sia/sia_store.h"
 #include "core/store/whole_file.h"
 
 namespace holdfast {
@@ -37,6 +38,16 @@ Result<bool> switch_of(const NetworkConfig& config, const std::string& key, bool
   if (found->second == "false") return false;
   return Error(ErrorCode::kInvalidArgument,
                "network '" + config.name + "': " + key + " is true or false, not '" + found->second + "'");
+}
+
+/// A whole number of `key` within bounds; 0 when it is not set.
+Result<std::uint32_t> number_of(const NetworkConfig& config, const std::string& key, std::uint32_t least, std::uint32_t most) {
+  const std::string text = value_of(config, key);
+  if (text.empty() && !config.values.contains(key)) return std::uint32_t{0};
+  const auto value = http::number_in(text);
+  if (value && *value >= least && *value <= most) return static_cast<std::uint32_t>(*value);
+  return Error(ErrorCode::kInvalidArgument, "network '" + config.name + "': " + key + " is " + std::to_string(least) + " to " + std::to_string(most) +
+                                                ", not '" + text + "'");
 }
 
 Made make_local(const NetworkConfig& config) {
@@ -78,15 +89,6 @@ Result<std::shared_ptr<const SecretBytes>> secret_in(const NetworkConfig& config
   return secret;
 }
 
-/// `text` as a whole number within bounds.
-Result<std::uint64_t> number_of(const NetworkConfig& config, const std::string& key, std::uint64_t least, std::uint64_t most, std::uint64_t fallback) {
-  const std::string text = value_of(config, key);
-  if (text.empty()) return fallback;
-  const auto value = http::number_in(text);
-  if (value && *value >= least && *value <= most) return *value;
-  return Error(ErrorCode::kInvalidArgument, "network '" + config.name + "': " + key + " is " + std::to_string(least) + " to " + std::to_string(most) + ", not '" + text + "'");
-}
-
 Made make_ipfs(const NetworkConfig& config) {
   HOLDFAST_ASSIGN(std::shared_ptr<http::HttpTransport> transport, shared_transport());
   IpfsStore::Options options{.name = config.name};
@@ -94,14 +96,14 @@ Made make_ipfs(const NetworkConfig& config) {
   options.site = value_of(config, "site");
   options.jurisdiction = value_of(config, "jurisdiction");
   if (const auto found = config.lists.find("gateways"); found != config.lists.end()) options.gateways = found->second;
-  HOLDFAST_ASSIGN(const std::uint64_t seconds, number_of(config, "find_timeout_seconds", 1, 600, static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(options.find_timeout).count())));
-  options.find_timeout = std::chrono::seconds(seconds);
+  HOLDFAST_ASSIGN(const std::uint32_t find_seconds, number_of(config, "find_timeout_seconds", 1, 600));
+  if (find_seconds > 0) options.find_timeout = std::chrono::seconds(find_seconds);
   HOLDFAST_ASSIGN(std::shared_ptr<ObjectStore> store, IpfsStore::make(options, std::move(transport)));
   return store;
 }
 
 Made make_s3(const NetworkConfig& config) {
-  constexpr std::uint64_t kLockDaysMax = 36'500;
+  constexpr std::uint32_t kLockDaysMax = 36'500;
   HOLDFAST_ASSIGN(std::shared_ptr<http::HttpTransport> transport, shared_transport());
   S3Store::Options options{.name = config.name};
   options.type = config.type.empty() ? config.name : config.type;
@@ -118,8 +120,7 @@ Made make_s3(const NetworkConfig& config) {
   }
   options.virtual_host = addressing == "virtual";
   options.counts_used = config.values.contains("quota");
-  HOLDFAST_ASSIGN(const std::uint64_t days, number_of(config, "object_lock_days", 0, kLockDaysMax, 0));
-  options.object_lock_days = static_cast<std::uint32_t>(days);
+  HOLDFAST_ASSIGN(options.object_lock_days, number_of(config, "object_lock_days", 0, kLockDaysMax));
   HOLDFAST_ASSIGN(options.secret_key, secret_in(config, "secret_key_file"));
   HOLDFAST_ASSIGN(std::shared_ptr<ObjectStore> store, S3Store::make(std::move(options), std::move(transport)));
   return store;
@@ -130,6 +131,22 @@ const Factory& s3_factory() {
   return factory;
 }
 
+Made make_sia(const NetworkConfig& config) {
+  constexpr std::uint32_t kShardsMax = 255;
+  HOLDFAST_ASSIGN(std::shared_ptr<http::HttpTransport> transport, shared_transport());
+  SiaStore::Options options{.name = config.name};
+  options.api = value_of(config, "api", options.api);
+  options.password = value_of(config, "password");
+  options.password_file = value_of(config, "password_file");
+  options.bucket = value_of(config, "bucket", options.bucket);
+  HOLDFAST_ASSIGN(options.min_shards, number_of(config, "min_shards", 1, kShardsMax));
+  HOLDFAST_ASSIGN(options.total_shards, number_of(config, "total_shards", 1, kShardsMax));
+  options.site = value_of(config, "site");
+  options.jurisdiction = value_of(config, "jurisdiction");
+  HOLDFAST_ASSIGN(std::shared_ptr<ObjectStore> store, SiaStore::make(options, std::move(transport)));
+  return store;
+}
+
 const std::map<std::string, Factory>& factories() {
   static const std::map<std::string, Factory> known = {
       {"ipfs", {{"api", "find_timeout_seconds"}, {"gateways"}, make_ipfs}},
@@ -137,6 +154,7 @@ const std::map<std::string, Factory>& factories() {
       {"memory", {{}, {}, make_memory}},
       {"s3", s3_factory()},
       {"storj", s3_factory()},
+      {"sia", {{"api", "password", "password_file", "bucket", "min_shards", "total_shards"}, {}, make_sia}},
   };
   return known;
 }

@@ -44,7 +44,7 @@ TEST(Registry, UnknownKey_NamesTheNearestKnownOne) {
 TEST(Registry, UnknownType_NamesTheKnownOnes) {
   const auto store = make_store({.name = "floppy", .type = "", .values = {}, .lists = {}});
   ASSERT_FALSE(store);
-  EXPECT_THAT(store.error().message(), HasSubstr("ipfs, local, memory, s3, storj"));
+  EXPECT_THAT(store.error().message(), HasSubstr("ipfs, local, memory, s3, sia, storj"));
 }
 
 TEST(Registry, ListWhereAValueBelongs_IsRefused) {
@@ -99,6 +99,29 @@ TEST(Registry, BadValuesOfABucket_AreNamedWithoutTheSecret) {
   refused("access_key", "", "access_key");
   refused("addressing", "host", "path or virtual");
   refused("object_lock_days", "-1", "object_lock_days is 0 to 36500");
+}
+
+TEST(Registry, Sia_TakesItsPasswordFromAFile) {
+  const testing::TemporaryFolder folder;
+  std::ofstream(folder / "password") << "hunter2\n";
+  const auto store = make_store({.name = "sia",
+                                 .type = "",
+                                 .values = {{"api", "http://10.0.0.1:9980"}, {"password_file", folder / "password"}, {"bucket", "backups"}, {"min_shards", "10"}, {"total_shards", "30"}},
+                                 .lists = {}});
+  ASSERT_TRUE(store) << store.error().message();
+  EXPECT_EQ((*store)->traits().type, "sia");
+  EXPECT_EQ((*store)->traits().site, "http://10.0.0.1:9980");
+  EXPECT_GT((*store)->traits().object_size_liked_bytes, 0U);
+}
+
+TEST(Registry, Sia_RefusesNumbersThatAreNone) {
+  for (const char* text : {"ten", "-1", "0", "256", "2.5", "", "10 "}) {
+    const auto store = make_store({.name = "sia", .type = "", .values = {{"password", "hunter2"}, {"min_shards", text}, {"total_shards", "30"}}, .lists = {}});
+    ASSERT_FALSE(store) << text;
+    EXPECT_EQ(store.error().code(), ErrorCode::kInvalidArgument);
+    EXPECT_THAT(store.error().message(), HasSubstr("min_shards is 1 to 255"));
+    EXPECT_THAT(store.error().message(), Not(HasSubstr("hunter2")));
+  }
 }
 
 }  // namespace

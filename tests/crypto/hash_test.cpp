@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "core/crypto/ipsec_mb_chunk_hasher.h"
+#include "core/crypto/md5.h"
 #include "tests/support/not_tested.h"
 #include "tests/support/seeded_random.h"
 
@@ -28,6 +29,12 @@ TEST(Sha256, InPieces_EqualsAtOnceAndStartsAnew) {
     hash.update(as_bytes("hijkijkljklmklmnlmnomnopnopq"));
     EXPECT_EQ(hash.finish().hex(), "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
   }
+}
+
+// RFC 1321, A.5.
+TEST(Md5, Vectors) {
+  EXPECT_EQ(*md5_hex({}), "d41d8cd98f00b204e9800998ecf8427e");
+  EXPECT_EQ(*md5_hex(as_bytes("message digest")), "f96b697d7cb7938d525a2f31aaf161d0");
 }
 
 // RFC 4231, test cases 1, 2 and 6.

@@ -2,11 +2,10 @@
 #include "tests/support/kubo_nodes.h"
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
 #include <fstream>
 #include <iostream>
 
+#include "tests/support/shell.h"
 #include "tests/support/source_folder.h"
 
 namespace holdfast::testing {
@@ -15,31 +14,16 @@ namespace {
 
 const std::string kScript = source_folder() + "/tests/networks/ipfs.sh";
 
-struct Ran {
-  int code = -1;
-  std::string output;
-};
-
-Ran run(const std::string& command) {
-  Ran ran;
-  FILE* pipe = ::popen((command + " 2>&1").c_str(), "re");
-  if (pipe == nullptr) return ran;
-  std::array<char, 4096> piece{};
-  while (const std::size_t got = std::fread(piece.data(), 1, piece.size(), pipe)) ran.output.append(piece.data(), got);
-  ran.code = ::pclose(pipe);
-  return ran;
-}
-
 }  // namespace
 
 std::unique_ptr<KuboNodes> KuboNodes::start(int count) {
-  const Ran installed = run(kScript + " install");
+  const Ran installed = run_shell(kScript + " install");
   if (installed.code != 0) {
     std::cout << "Kubo could not be installed:\n" << installed.output;
     return nullptr;
   }
   std::unique_ptr<KuboNodes> nodes(new KuboNodes);
-  const Ran started = run(kScript + " start " + nodes->folder_.path() + " " + std::to_string(count));
+  const Ran started = run_shell(kScript + " start " + nodes->folder_.path() + " " + std::to_string(count));
   if (started.code != 0) std::cout << started.output;
   HOLDFAST_CHECK(started.code == 0);  // installed and not starting is a failure, not a skip
   std::ifstream settings(nodes->folder_ / "settings");
@@ -50,14 +34,14 @@ std::unique_ptr<KuboNodes> KuboNodes::start(int count) {
   return nodes;
 }
 
-KuboNodes::~KuboNodes() { run(kScript + " stop " + folder_.path()); }
+KuboNodes::~KuboNodes() { run_shell(kScript + " stop " + folder_.path()); }
 
 void KuboNodes::kill(int node) const {
-  HOLDFAST_CHECK(run(kScript + " kill " + folder_.path() + " " + std::to_string(node)).code == 0);
+  HOLDFAST_CHECK(run_shell(kScript + " kill " + folder_.path() + " " + std::to_string(node)).code == 0);
 }
 
 std::string KuboNodes::call(int node, const std::string& command) const {
-  const Ran ran = run("curl -fsS -m 60 -X POST '" + api(node) + "/api/v0/" + command + "'");
+  const Ran ran = run_shell("curl -fsS -m 60 -X POST '" + api(node) + "/api/v0/" + command + "'");
   return ran.code == 0 ? ran.output : std::string();
 }
 

@@ -19,6 +19,7 @@ constexpr double kMarkUnavailable = 1;
 constexpr double kMarkMax = 64;
 constexpr double kMarkOfLate = 0.5;  // what one that was unavailable once has after mark_halves_after
 // Until it is measured.
+constexpr std::chrono::minutes kTellEvery{1};
 constexpr double kLatencyHereMs = 5;
 constexpr double kLatencyElsewhereMs = 200;
 constexpr double kSmoothing = 0.2;  // weight of the newest measurement
@@ -175,7 +176,20 @@ std::optional<NetworkPace> ReplicatedReader::pace(const std::vector<NetworkCopy>
   return found->second.pace;
 }
 
+std::optional<std::string> ReplicatedReader::to_tell(Health& health, const Error& error, MonoTime now) {
+  const bool goes_on = health.told && health.told_code == error.code();
+  if (goes_on && now - *health.told < kTellEvery) {
+    ++health.untold;
+    return std::nullopt;
+  }
+  const std::uint64_t before = std::exchange(health.untold, 0);
+  health.told = now;
+  health.told_code = error.code();
+  return " failed a read: " + error.message() + (before > 0 ? " (and " + std::to_string(before) + " times since the last such line)" : "");
+}
+
 void ReplicatedReader::note_fault(const std::string& network, const Error& error) {
+  std::optional<std::string> told;
   {
     const std::lock_guard lock(mutex_);
     Health& health = health_[network];
@@ -193,8 +207,9 @@ void ReplicatedReader::note_fault(const std::string& network, const Error& error
     health.mark = std::min(kMarkMax, mark_now(health, now) + weight);
     health.marked = now;
     health.faults.last_fault = error.message();
+    told = to_tell(health, error, now);
   }
-  log_warning("network " + network + " failed a read: " + error.message());
+  if (told) log_warning("network " + network + *told);
   if (listener_) listener_(network, error.code(), error.message());
 }
 

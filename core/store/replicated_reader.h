@@ -69,6 +69,7 @@ class ReplicatedReader {
   /// Of the network that would be asked first for these; nullopt until it has given both a small answer and a large one.
   [[nodiscard]] std::optional<NetworkPace> pace(const std::vector<NetworkCopy>& copies) const;
   /// Told of every fault, on the reading thread: (network, what, message). Set before the first read.
+  /// (The log has the first of its kind on a network, and then one a minute.)
   using FaultListener = std::function<void(const std::string&, ErrorCode, const std::string&)>;
   void on_fault(FaultListener listener) { listener_ = std::move(listener); }
 
@@ -78,7 +79,12 @@ class ReplicatedReader {
     NetworkPace pace;
     double mark = 0;  // bad marks, halving with time
     MonoTime marked{};
+    std::optional<MonoTime> told;  ///< when a fault was logged last, and which
+    ErrorCode told_code{};
+    std::uint64_t untold = 0;      ///< like it since
   };
+  /// What the log says of a fault, if anything: one that goes on is told of once a minute.
+  static std::optional<std::string> to_tell(Health& health, const Error& error, MonoTime now);
   /// What is still wanted: records, or a whole object.
   struct Wanted {
     std::vector<RecordRange> records;

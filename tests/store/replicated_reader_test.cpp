@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "adapters/memory/memory_store.h"
+#include "core/base/log.h"
 #include "core/crypto/hash.h"
 #include "core/store/network_stack.h"
 #include "tests/support/fake_clock.h"
@@ -110,6 +111,32 @@ TEST(ReplicatedReader, LyingNetwork_IsMarkedToldOfAndAvoided) {
   EXPECT_NE(r.reader().in_order(r.copies).front().network, "one");
   EXPECT_EQ(*r.read(), r.expected);
   EXPECT_EQ(r.networks[0]->calls(StoreVerb::kRead), 1);
+}
+
+TEST(ReplicatedReader, FaultThatGoesOn_IsLoggedOnceAMinute) {
+  std::vector<std::string> lines;
+  std::mutex mutex;
+  set_log_sink(
+      [&](LogLevel, std::string_view line) {
+        const std::lock_guard lock(mutex);
+        if (line.find("failed a read") != std::string_view::npos) lines.emplace_back(line);
+      },
+      LogLevel::kWarning);
+  {
+    Replicas replicas;
+    for (const auto& network : replicas.networks) network->always({Kind::kErrorInstead, ErrorCode::kUnavailable});
+    for (int i = 0; i < 20; ++i) EXPECT_FALSE(replicas.read());
+    EXPECT_EQ(lines.size(), 3U) << "one for each network";
+    replicas.clock.advance(2min);
+    EXPECT_FALSE(replicas.read());
+    ASSERT_EQ(lines.size(), 6U);
+    EXPECT_THAT(lines.back(), HasSubstr("times since the last such line"));
+    // Another kind is told of at once.
+    for (const auto& network : replicas.networks) network->always({Kind::kErrorInstead, ErrorCode::kPermissionDenied});
+    EXPECT_FALSE(replicas.read());
+    EXPECT_EQ(lines.size(), 9U);
+  }
+  set_log_sink({}, LogLevel::kInfo);
 }
 
 TEST(ReplicatedReader, Marks_FadeWithTime) {

@@ -122,19 +122,23 @@ TEST(ReplicatedReader, FaultThatGoesOn_IsLoggedOnceAMinute) {
         if (line.find("failed a read") != std::string_view::npos) lines.emplace_back(line);
       },
       LogLevel::kWarning);
+  const auto told = [&] {
+    const std::lock_guard lock(mutex);
+    return lines;
+  };
   {
     Replicas replicas;
     for (const auto& network : replicas.networks) network->always({Kind::kErrorInstead, ErrorCode::kUnavailable});
     for (int i = 0; i < 20; ++i) EXPECT_FALSE(replicas.read());
-    EXPECT_EQ(lines.size(), 3U) << "one for each network";
+    EXPECT_EQ(told().size(), 3U) << "one for each network";
     replicas.clock.advance(2min);
     EXPECT_FALSE(replicas.read());
-    ASSERT_EQ(lines.size(), 6U);
-    EXPECT_THAT(lines.back(), HasSubstr("times since the last such line"));
+    ASSERT_EQ(told().size(), 6U);
+    EXPECT_THAT(told().back(), HasSubstr("times since the last such line"));
     // Another kind is told of at once.
     for (const auto& network : replicas.networks) network->always({Kind::kErrorInstead, ErrorCode::kPermissionDenied});
     EXPECT_FALSE(replicas.read());
-    EXPECT_EQ(lines.size(), 9U);
+    EXPECT_EQ(told().size(), 9U);
   }
   set_log_sink({}, LogLevel::kInfo);
 }

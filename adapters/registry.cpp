@@ -136,8 +136,9 @@ Made make_sia(const NetworkConfig& config) {
   HOLDFAST_ASSIGN(std::shared_ptr<http::HttpTransport> transport, shared_transport());
   SiaStore::Options options{.name = config.name};
   options.api = value_of(config, "api", options.api);
-  options.password = value_of(config, "password");
-  options.password_file = value_of(config, "password_file");
+  if (config.values.contains("password_file")) {
+    HOLDFAST_ASSIGN(options.password, secret_in(config, "password_file"));
+  }
   options.bucket = value_of(config, "bucket", options.bucket);
   HOLDFAST_ASSIGN(options.min_shards, number_of(config, "min_shards", 1, kShardsMax));
   HOLDFAST_ASSIGN(options.total_shards, number_of(config, "total_shards", 1, kShardsMax));
@@ -154,7 +155,7 @@ const std::map<std::string, Factory>& factories() {
       {"memory", {{}, {}, make_memory}},
       {"s3", s3_factory()},
       {"storj", s3_factory()},
-      {"sia", {{"api", "password", "password_file", "bucket", "min_shards", "total_shards"}, {}, make_sia}},
+      {"sia", {{"api", "password_file", "bucket", "min_shards", "total_shards"}, {}, make_sia}},
   };
   return known;
 }

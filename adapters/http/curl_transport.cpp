@@ -154,12 +154,13 @@ bool add_line(List& list, const std::string& line) {
   return true;
 }
 
-/// libcurl keeps a copy of the secret until the handle is reset.
+/// libcurl keeps a copy of the secret until the handle is reset; ours is wiped.
 bool sign(CURL* easy, const AwsSignature& signature) {
-  const std::string secret(as_text(signature.secret_key->view()));
-  const bool good = curl_easy_setopt(easy, CURLOPT_AWS_SIGV4, signature.scope.c_str()) == CURLE_OK &&
-                    curl_easy_setopt(easy, CURLOPT_USERNAME, signature.access_key.c_str()) == CURLE_OK && curl_easy_setopt(easy, CURLOPT_PASSWORD, secret.c_str()) == CURLE_OK;
-  return good;
+  const ByteView key = signature.secret_key->view();
+  SecretBytes text(key.size() + 1);  // with a zero at its end
+  std::ranges::copy(key, text.mutable_view().begin());
+  return curl_easy_setopt(easy, CURLOPT_AWS_SIGV4, signature.scope.c_str()) == CURLE_OK && curl_easy_setopt(easy, CURLOPT_USERNAME, signature.access_key.c_str()) == CURLE_OK &&
+         curl_easy_setopt(easy, CURLOPT_PASSWORD, as_text(text.view()).data()) == CURLE_OK;
 }
 
 class CurlTransport final : public HttpTransport {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "adapters/http/http_transport.h"
+#include "core/base/clock.h"
 
 namespace holdfast::http {
 
@@ -86,6 +87,16 @@ bool is_loopback(std::string_view url) {
   host = host.substr(0, host.find(':'));
   if (host == "localhost") return true;
   return host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string_view::npos;
+}
+
+std::string site_of(const std::string& configured, std::string_view url) {
+  if (!configured.empty()) return configured;
+  return is_loopback(url) ? "this-host" : origin_of(url);
+}
+
+Error within_bound(Error error, const CallContext& caller) {
+  const bool has_time = check_context(caller, system_clock(), "").has_value();
+  return error.code() == ErrorCode::kDeadlineExceeded && has_time ? std::move(error).with_code(ErrorCode::kUnavailable) : error;
 }
 
 std::string query_escaped(std::string_view text) {

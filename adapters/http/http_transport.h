@@ -80,6 +80,9 @@ std::string redacted(std::string_view url);
 /// The error that a status other than 2xx means; `detail` is what the server said (shown as far as it is printable, at most 300 bytes).
 Error status_error(int status, const std::string& doing, std::string_view detail);
 
+/// What a call within a bound of the adapter's own failed with: `error`, but kUnavailable where only that bound has passed and the `caller` has time left.
+Error within_bound(Error error, const CallContext& caller);
+
 /// `text` as a value in a query: RFC 3986 unreserved characters stay, the others become %XX.
 std::string query_escaped(std::string_view text);
 
@@ -87,5 +90,7 @@ std::string query_escaped(std::string_view text);
 std::string origin_of(std::string_view url);
 /// Whether the host of `url` is this machine: localhost, 127.x.x.x or ::1.
 bool is_loopback(std::string_view url);
+/// Where a network is that is spoken to at `url`: as configured, else "this-host" on loopback, else its origin.
+std::string site_of(const std::string& configured, std::string_view url);
 
 }  // namespace holdfast::http

@@ -51,8 +51,7 @@ IpfsStore::IpfsStore(const Options& options, std::shared_ptr<http::HttpTransport
   for (const std::string& gateway : options.gateways) gateways_.push_back(without_last_slash(gateway));
   traits_.name = options.name;
   traits_.type = "ipfs";
-  traits_.site = options.site;
-  if (traits_.site.empty()) traits_.site = http::is_loopback(api_) ? "this-host" : http::origin_of(api_);
+  traits_.site = http::site_of(options.site, api_);
   traits_.jurisdiction = options.jurisdiction;
   traits_.calls_in_flight_max = 8;  // four adds at once gave 94 MiB/s, one 52 (shared notes on Kubo 0.32.1, 2026-11)
   traits_.can_remove = true;
@@ -64,12 +63,7 @@ std::chrono::milliseconds IpfsStore::time_for(std::uint64_t size_bytes) const {
   return find_timeout_ + std::chrono::milliseconds(1000 * size_bytes / kSlowestBytesPerSecond);
 }
 
-Error IpfsStore::within_bound(Error error, const CallContext& context) const {
-  if (error.code() == ErrorCode::kDeadlineExceeded && check_context(context, system_clock(), "")) {
-    error = std::move(error).with_code(ErrorCode::kUnavailable);
-  }
-  return std::move(error).on_network(traits_.name);
-}
+Error IpfsStore::within_bound(Error error, const CallContext& context) const { return http::within_bound(std::move(error), context).on_network(traits_.name); }
 
 Result<Bytes> IpfsStore::call(const std::string& command, const CallContext& context, std::vector<http::Part> form) {
   http::Request request{.method = http::Method::kPost, .url = api_ + "/api/v0/" + command, .response_size_max_bytes = kReplyMaxBytes};

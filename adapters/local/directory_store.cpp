@@ -32,23 +32,6 @@ Status look(const CallContext& context, std::string_view doing) {
 
 std::string parent_of(const std::string& path) { return std::filesystem::path(path).parent_path().string(); }
 
-std::string head_locator(const RepositoryId& repository, std::uint32_t slot) {
-  return "heads/" + repository.hex() + "/" + std::to_string(slot);
-}
-
-/// heads/<32 hex digits>/<1..10 digits>: nothing else may be read as a head.
-bool is_head_locator(std::string_view locator) {
-  constexpr std::string_view kFolder = "heads/";
-  constexpr std::size_t kIdDigits = 2 * RepositoryId::size;
-  if (!locator.starts_with(kFolder) || locator.size() < kFolder.size() + kIdDigits + 2) return false;
-  const std::string_view id = locator.substr(kFolder.size(), kIdDigits);
-  const std::string_view slot = locator.substr(kFolder.size() + kIdDigits + 1);
-  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
-  const auto is_hex = [&](char c) { return is_digit(c) || (c >= 'a' && c <= 'f'); };
-  return std::ranges::all_of(id, is_hex) && locator[kFolder.size() + kIdDigits] == '/' && slot.size() <= 10 &&
-         std::ranges::all_of(slot, is_digit);
-}
-
 bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 
 /// Whether `root` may become a store: empty but for what a fresh filesystem has, or a store whose marker was not copied.
@@ -305,7 +288,7 @@ Status DirectoryStore::remove(const ObjectRef& ref, const CallContext& context) 
 
 Result<std::string> DirectoryStore::publish_head(const RepositoryId& repository, std::uint32_t slot,
                                                  ByteView /*key_seed*/, ByteView head, const CallContext& context) {
-  const std::string locator = head_locator(repository, slot);
+  const std::string locator = head_name(repository, slot);
   if (head.size() > kHeadMaxBytes) return Error(ErrorCode::kInvalidArgument, "publishing " + locator + ": over 1 MiB");
   const auto attempt = [&]() -> Status {
     HOLDFAST_TRY(look(context, "publishing " + locator));
@@ -332,7 +315,7 @@ Result<Bytes> DirectoryStore::read_head(const std::string& path, const CallConte
 
 Result<std::optional<Bytes>> DirectoryStore::resolve_head(const RepositoryId& repository, std::uint32_t slot,
                                                           ByteView /*key_seed*/, const CallContext& context) {
-  Result<Bytes> head = read_head(path_of(head_locator(repository, slot)), context);
+  Result<Bytes> head = read_head(path_of(head_name(repository, slot)), context);
   if (head) return std::optional<Bytes>(std::move(*head));
   Error error = explain(std::move(head).error());
   if (error.code() == ErrorCode::kNotFound) return std::optional<Bytes>();
@@ -342,7 +325,7 @@ Result<std::optional<Bytes>> DirectoryStore::resolve_head(const RepositoryId& re
 Result<Bytes> DirectoryStore::fetch_head(const std::string& locator, const CallContext& context) {
   std::string_view relative = locator;
   if (relative.starts_with(root_ + "/")) relative.remove_prefix(root_.size() + 1);
-  if (!is_head_locator(relative)) {
+  if (!is_head_name(relative)) {
     return Error(ErrorCode::kInvalidArgument, "a head in a directory is named heads/<repository id>/<slot>");
   }
   Result<Bytes> head = read_head(path_of(relative), context);

@@ -15,10 +15,6 @@ Status check(const CallContext& context, std::string_view doing) {
   return check_context(context, system_clock(), doing);
 }
 
-std::string head_name(const RepositoryId& repository, std::uint32_t slot) {
-  return "heads/" + repository.hex() + "/" + std::to_string(slot);
-}
-
 }  // namespace
 
 MemoryStore::MemoryStore(const Options& options) {
@@ -122,7 +118,7 @@ Result<std::optional<Bytes>> MemoryStore::resolve_head(const RepositoryId& repos
 
 Result<Bytes> MemoryStore::fetch_head(const std::string& locator, const CallContext& context) {
   HOLDFAST_TRY(check(context, "fetching a head"));
-  if (!locator.starts_with("heads/")) return Error(ErrorCode::kInvalidArgument, "not the locator of a head in memory");
+  if (!is_head_name(locator)) return Error(ErrorCode::kInvalidArgument, "not the locator of a head in memory");
   const std::lock_guard lock(mutex_);
   const auto found = heads_.find(locator);
   if (found == heads_.end()) return Error(ErrorCode::kNotFound, "fetching " + locator + ": not in memory");

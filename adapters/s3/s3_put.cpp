@@ -13,13 +13,6 @@ namespace {
 constexpr std::chrono::seconds kGiveUpTimeout{20};
 constexpr std::int64_t kSecondsPerDay = 86'400;
 
-std::string head_key(const RepositoryId& repository, std::uint32_t slot) { return "heads/" + repository.hex() + "/" + std::to_string(slot); }
-
-std::string version_in(const http::Response& head) {
-  const std::string_view version = head.header("x-amz-version-id");
-  return version == "null" ? std::string() : std::string(version);
-}
-
 }  // namespace
 
 class S3Store::Turn {
@@ -54,8 +47,8 @@ S3Store::Fields S3Store::lock_fields() const {
   return {{"x-amz-object-lock-mode", "COMPLIANCE"}, {"x-amz-object-lock-retain-until-date", s3::timestamp(until)}};
 }
 
-Result<ObjectRef> S3Store::settle(const ObjectName& name, const Known& known, const std::string& sha256, std::uint64_t size_bytes) const {
-  if (known.size_bytes == size_bytes && known.sha256 == sha256) return ObjectRef{s3::Locator{name, known.version}.text(), size_bytes};
+Result<ObjectRef> S3Store::settle(const ObjectName& name, const Known& known, const Digest& hash, std::uint64_t size_bytes) const {
+  if (known.size_bytes == size_bytes && known.sha256 == hash.hex()) return ObjectRef{s3::Locator{name, known.version}.text(), size_bytes};
   return Error(ErrorCode::kAlreadyExists, "putting " + name + " into bucket " + options_.bucket + ": another object of " + std::to_string(known.size_bytes) + " bytes is there").on_network(traits_.name);
 }
 
@@ -63,7 +56,7 @@ Result<ObjectRef> S3Store::put(const ObjectName& name, ByteView object, const Ca
   HOLDFAST_TRY(validate_object_name(name));
   HOLDFAST_TRY(check_context(context, system_clock(), "putting " + name));
   if (object.size() > traits_.object_size_max_bytes) return Error(ErrorCode::kInvalidArgument, "putting " + name + ": S3 takes at most " + std::to_string(traits_.object_size_max_bytes) + " bytes");
-  const std::string hash = sha256(object).hex();
+  const Digest hash = sha256(object);
   const Turn turn(*this, name, context);
   if (!turn.has_come()) {
     HOLDFAST_TRY(check_context(context, system_clock(), "putting " + name));
@@ -76,19 +69,19 @@ Result<ObjectRef> S3Store::put(const ObjectName& name, ByteView object, const Ca
   return ref;
 }
 
-Result<ObjectRef> S3Store::put_whole(const ObjectName& name, ByteView object, const std::string& hash, const CallContext& context) {
+Result<ObjectRef> S3Store::put_whole(const ObjectName& name, ByteView object, const Digest& hash, const CallContext& context) {
   const std::string doing = "putting " + name + " into bucket " + options_.bucket;
   for (int attempt = 0;; ++attempt) {
     const bool is_conditional = knows_conditions_.load(std::memory_order_relaxed);
-    http::Request made = request_with(http::Method::kPut, name, "", object);
-    made.headers.emplace_back(s3::kShaField, hash);
+    http::Request made = request_with(http::Method::kPut, name, "", object, hash);
+    made.headers.emplace_back(s3::kShaField, hash.hex());
     if (is_conditional) made.headers.emplace_back("If-None-Match", "*");
     for (auto& field : lock_fields()) made.headers.push_back(std::move(field));
     // Object locks want a checksum of their own kind.
-    if (options_.object_lock_days > 0) made.headers.emplace_back("x-amz-checksum-sha256", s3::base64(sha256(object).view()));
+    if (options_.object_lock_days > 0) made.headers.emplace_back("x-amz-checksum-sha256", s3::base64(hash.view()));
     HOLDFAST_ASSIGN(const http::CollectedResponse reply, send(std::move(made), doing, context));
     const int status = reply.head.status;
-    if (status == 200) return ObjectRef{s3::Locator{name, version_in(reply.head)}.text(), object.size()};
+    if (status == 200) return ObjectRef{s3::Locator{name, s3::version_in(reply.head)}.text(), object.size()};
     if (status == 412) {  // somebody was faster
       HOLDFAST_ASSIGN(const std::optional<Known> known, look({name, {}}, context));
       if (known) return settle(name, *known, hash, object.size());
@@ -108,10 +101,10 @@ Result<ObjectRef> S3Store::put_whole(const ObjectName& name, ByteView object, co
   }
 }
 
-Result<std::string> S3Store::begin_parts(const ObjectName& name, const std::string& hash, const CallContext& context) {
+Result<std::string> S3Store::begin_parts(const ObjectName& name, const Digest& hash, const CallContext& context) {
   const std::string doing = "beginning to put " + name + " into bucket " + options_.bucket + " in parts";
   http::Request made = request(http::Method::kPost, name, "uploads=");
-  made.headers.emplace_back(s3::kShaField, hash);
+  made.headers.emplace_back(s3::kShaField, hash.hex());
   for (auto& field : lock_fields()) made.headers.push_back(std::move(field));
   HOLDFAST_ASSIGN(const http::CollectedResponse reply, send(std::move(made), doing, context));
   if (reply.head.status != 200) return failed(reply.head.status, doing, reply.body);
@@ -124,7 +117,7 @@ Result<std::string> S3Store::begin_parts(const ObjectName& name, const std::stri
 Result<std::string> S3Store::put_part(const ObjectName& name, const std::string& upload, std::size_t number, ByteView part, const CallContext& context) {
   const std::string doing = "putting part " + std::to_string(number) + " of " + name + " into bucket " + options_.bucket;
   const std::string query = "partNumber=" + std::to_string(number) + "&uploadId=" + http::query_escaped(upload);
-  HOLDFAST_ASSIGN(const http::CollectedResponse reply, send(request_with(http::Method::kPut, name, query, part), doing, context));
+  HOLDFAST_ASSIGN(const http::CollectedResponse reply, send(request_with(http::Method::kPut, name, query, part, sha256(part)), doing, context));
   if (reply.head.status != 200) return failed(reply.head.status, doing, reply.body);
   std::string etag(reply.head.header("etag"));
   if (etag.empty()) return Error(ErrorCode::kCorrupt, doing + ": a reply without an ETag").on_network(traits_.name);
@@ -137,7 +130,7 @@ void S3Store::give_up_parts(const ObjectName& name, const std::string& upload) {
   if (!reply || reply->head.status / 100 != 2) log_warning("network " + traits_.name + ": parts of an upload of " + name + " may be left in bucket " + options_.bucket);
 }
 
-Result<ObjectRef> S3Store::put_in_parts(const ObjectName& name, ByteView object, const std::string& hash, const CallContext& context) {
+Result<ObjectRef> S3Store::put_in_parts(const ObjectName& name, ByteView object, const Digest& hash, const CallContext& context) {
   HOLDFAST_ASSIGN(const std::string upload, begin_parts(name, hash, context));
   const std::string doing = "completing " + name + " in bucket " + options_.bucket;
   std::vector<std::string> etags;
@@ -151,9 +144,9 @@ Result<ObjectRef> S3Store::put_in_parts(const ObjectName& name, ByteView object,
     etags.push_back(*std::move(etag));
   }
   const std::string body = s3::complete_body(etags);
-  Result<http::CollectedResponse> reply = send(request_with(http::Method::kPost, name, "uploadId=" + http::query_escaped(upload), as_bytes(body)), doing, context);
+  Result<http::CollectedResponse> reply = send(request_with(http::Method::kPost, name, "uploadId=" + http::query_escaped(upload), as_bytes(body), sha256(as_bytes(body))), doing, context);
   // A 200 may hold an error: it was sent before the parts were joined.
-  if (reply && reply->head.status == 200 && s3::parse_failure(reply->body).code.empty()) return ObjectRef{s3::Locator{name, version_in(reply->head)}.text(), object.size()};
+  if (reply && reply->head.status == 200 && s3::parse_failure(reply->body).code.empty()) return ObjectRef{s3::Locator{name, s3::version_in(reply->head)}.text(), object.size()};
   give_up_parts(name, upload);
   if (!reply) return std::move(reply).error();
   if (reply->head.status == 200) return s3::reply_error(500, doing, reply->body).on_network(traits_.name);
@@ -162,16 +155,16 @@ Result<ObjectRef> S3Store::put_in_parts(const ObjectName& name, ByteView object,
 
 Result<std::string> S3Store::publish_head(const RepositoryId& repository, std::uint32_t slot, ByteView /*key_seed*/, ByteView head, const CallContext& context) {
   if (head.size() > kHeadMaxBytes) return Error(ErrorCode::kInvalidArgument, "a head of over 1 MiB");
-  const std::string key = head_key(repository, slot);
+  const std::string key = head_name(repository, slot);
   HOLDFAST_TRY(check_context(context, system_clock(), "publishing a head"));
   const std::string doing = "putting the head " + key + " into bucket " + options_.bucket;
-  HOLDFAST_ASSIGN(const http::CollectedResponse reply, send(request_with(http::Method::kPut, key, "", head), doing, context));
+  HOLDFAST_ASSIGN(const http::CollectedResponse reply, send(request_with(http::Method::kPut, key, "", head, sha256(head)), doing, context));
   if (reply.head.status != 200) return failed(reply.head.status, doing, reply.body);
   return key;
 }
 
 Result<std::optional<Bytes>> S3Store::resolve_head(const RepositoryId& repository, std::uint32_t slot, ByteView /*key_seed*/, const CallContext& context) {
-  Result<Bytes> head = fetch_head(head_key(repository, slot), context);
+  Result<Bytes> head = fetch_head(head_name(repository, slot), context);
   if (head) return std::optional<Bytes>(*std::move(head));
   if (head.error().code() == ErrorCode::kNotFound) return std::optional<Bytes>();
   return std::move(head).error();

@@ -13,8 +13,6 @@ namespace holdfast {
 namespace {
 
 constexpr std::uint64_t kReplyMaxBytes = 1U << 20;
-/// SHA-256 of nothing.
-constexpr const char* kNoBody = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 /// S3's own bounds: docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html.
 constexpr std::uint64_t kObjectMaxBytes = 5ULL << 40;
 constexpr std::uint64_t kPartsMax = 10'000;
@@ -54,8 +52,7 @@ S3Store::S3Store(Options options, std::shared_ptr<http::HttpTransport> transport
   base_ = options_.virtual_host ? options_.endpoint.substr(0, host) + options_.bucket + "." + options_.endpoint.substr(host) : options_.endpoint + "/" + options_.bucket;
   traits_.name = options_.name;
   traits_.type = options_.type;
-  traits_.site = options_.site;
-  if (traits_.site.empty()) traits_.site = http::is_loopback(options_.endpoint) ? "this-host" : options_.endpoint;
+  traits_.site = http::site_of(options_.site, options_.endpoint);
   traits_.jurisdiction = options_.jurisdiction;
   traits_.object_size_max_bytes = std::min(kObjectMaxBytes, options_.part_size_bytes * kPartsMax);
   if (options_.type == "storj") traits_.object_size_liked_bytes = 64ULL << 20;  // one segment (shared notes on storj 1.104)
@@ -65,9 +62,9 @@ S3Store::S3Store(Options options, std::shared_ptr<http::HttpTransport> transport
   traits_.has_mutable_names = true;
 }
 
-http::Request S3Store::request_with(http::Method method, const std::string& key, const std::string& query, ByteView body) const {
+http::Request S3Store::request_with(http::Method method, const std::string& key, const std::string& query, ByteView body, const Digest& hash) const {
   http::Request made{.method = method, .url = base_ + (key.empty() ? "" : "/" + s3::path_escaped(options_.prefix + key)) + (query.empty() ? "" : "?" + query), .response_size_max_bytes = kReplyMaxBytes};
-  made.headers = {{"x-amz-content-sha256", body.empty() ? std::string(kNoBody) : sha256(body).hex()}};
+  made.headers = {{"x-amz-content-sha256", hash.hex()}};
   made.signature = http::AwsSignature{"aws:amz:" + options_.region + ":s3", options_.access_key, options_.secret_key};
   if (method == http::Method::kPut || method == http::Method::kPost) {
     made.body = body;
@@ -76,7 +73,10 @@ http::Request S3Store::request_with(http::Method method, const std::string& key,
   return made;
 }
 
-http::Request S3Store::request(http::Method method, const std::string& key, const std::string& query) const { return request_with(method, key, query, {}); }
+http::Request S3Store::request(http::Method method, const std::string& key, const std::string& query) const {
+  static const Digest kOfNothing = sha256(ByteView());
+  return request_with(method, key, query, {}, kOfNothing);
+}
 
 Error S3Store::failed(int status, const std::string& doing, ByteView text) const { return s3::reply_error(status, doing, text).on_network(traits_.name); }
 
@@ -105,33 +105,34 @@ Status S3Store::read(const ObjectRef& ref, std::uint64_t offset, MutableByteView
   return ok_status();
 }
 
-/// HEAD has no body: what a 404 means is asked of the bucket, since one that is gone proves nothing of what it held.
 Result<std::optional<S3Store::Known>> S3Store::look(const s3::Locator& at, const CallContext& context) {
   const std::string doing = "looking for " + at.key + " in bucket " + options_.bucket;
   const std::string query = at.version.empty() ? "" : "versionId=" + http::query_escaped(at.version);
   HOLDFAST_ASSIGN(const http::CollectedResponse reply, send(request(http::Method::kHead, at.key, query), doing, context));
   const int status = reply.head.status;
-  if (status == 200) {
-    const auto size = http::number_in(reply.head.header("content-length"));
-    if (!size) return Error(ErrorCode::kCorrupt, doing + ": a reply without Content-Length").on_network(traits_.name);
-    std::string version(reply.head.header("x-amz-version-id"));
-    if (version == "null") version.clear();
-    return std::optional<Known>({*size, std::string(reply.head.header(s3::kShaField)), std::move(version)});
-  }
-  if (status != 404 && !(status == 405 && reply.head.header("x-amz-delete-marker") == "true")) return failed(status, doing, reply.body);
-  if (status == 404 && reply.head.header("x-amz-delete-marker") != "true") {
-    HOLDFAST_ASSIGN(const http::CollectedResponse bucket, send(request(http::Method::kHead, ""), doing, context));
-    if (bucket.head.status == 404) {
-      return Error(ErrorCode::kUnavailable, doing + ": there is no such bucket at " + options_.endpoint + ", or the access key is unknown there").on_network(traits_.name);
-    }
-    if (bucket.head.status != 200 && bucket.head.status != 403) return failed(bucket.head.status, doing, bucket.body);  // 403: keys that may not list
-  }
-  return std::optional<Known>();
+  const bool is_deleted = reply.head.header("x-amz-delete-marker") == "true";  // with 404, or with 405 where the marker itself was asked for
+  if (status == 404 || (status == 405 && is_deleted)) return std::optional<Known>();
+  if (status != 200) return failed(status, doing, reply.body);
+  const auto size = http::number_in(reply.head.header("content-length"));
+  if (!size) return Error(ErrorCode::kCorrupt, doing + ": a reply without Content-Length").on_network(traits_.name);
+  return std::optional<Known>({*size, std::string(reply.head.header(s3::kShaField)), s3::version_in(reply.head)});
+}
+
+/// HEAD has no body: what a 404 means is asked of the bucket, since one that is gone proves nothing of what it held.
+Result<std::optional<S3Store::Known>> S3Store::look_for_sure(const s3::Locator& at, const CallContext& context) {
+  HOLDFAST_ASSIGN(std::optional<Known> known, look(at, context));
+  if (known) return known;
+  const std::string doing = "looking for " + at.key + " in bucket " + options_.bucket;
+  HOLDFAST_ASSIGN(const http::CollectedResponse bucket, send(request(http::Method::kHead, ""), doing, context));
+  const int status = bucket.head.status;
+  if (status == 200 || status == 403) return known;  // 403: keys that may not list
+  if (status != 404) return failed(status, doing, bucket.body);
+  return Error(ErrorCode::kUnavailable, doing + ": there is no such bucket at " + options_.endpoint + ", or the access key is unknown there").on_network(traits_.name);
 }
 
 Result<Durability> S3Store::probe(const ObjectRef& ref, const CallContext& context) {
   HOLDFAST_ASSIGN(const s3::Locator at, s3::parse_locator(ref.locator));
-  HOLDFAST_ASSIGN(const std::optional<Known> known, look(at, context));
+  HOLDFAST_ASSIGN(const std::optional<Known> known, look_for_sure(at, context));
   return known && known->size_bytes == ref.size_bytes ? Durability::kDurable : Durability::kAbsent;
 }
 

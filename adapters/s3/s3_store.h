@@ -54,7 +54,8 @@ class S3Store final : public ObjectStore {
   S3Store(Options options, std::shared_ptr<http::HttpTransport> transport);
   /// A signed request without a body. `query` is sorted and encoded, without "?".
   [[nodiscard]] http::Request request(http::Method method, const std::string& key, const std::string& query = {}) const;
-  [[nodiscard]] http::Request request_with(http::Method method, const std::string& key, const std::string& query, ByteView body) const;
+  /// `hash` is the body's SHA-256.
+  [[nodiscard]] http::Request request_with(http::Method method, const std::string& key, const std::string& query, ByteView body, const Digest& hash) const;
   Result<http::CollectedResponse> send(http::Request request, const std::string& doing, const CallContext& context);
   [[nodiscard]] Error failed(int status, const std::string& doing, ByteView text) const;
 
@@ -65,11 +66,13 @@ class S3Store final : public ObjectStore {
     std::string version;  ///< empty: the bucket keeps none
   };
   Result<std::optional<Known>> look(const s3::Locator& at, const CallContext& context);
+  /// The same, but kUnavailable rather than nullopt where the bucket itself is not there.
+  Result<std::optional<Known>> look_for_sure(const s3::Locator& at, const CallContext& context);
   /// Of a key that is there already. Errors: kAlreadyExists.
-  Result<ObjectRef> settle(const ObjectName& name, const Known& known, const std::string& sha256, std::uint64_t size_bytes) const;
-  Result<ObjectRef> put_whole(const ObjectName& name, ByteView object, const std::string& sha256, const CallContext& context);
-  Result<ObjectRef> put_in_parts(const ObjectName& name, ByteView object, const std::string& sha256, const CallContext& context);
-  Result<std::string> begin_parts(const ObjectName& name, const std::string& sha256, const CallContext& context);
+  Result<ObjectRef> settle(const ObjectName& name, const Known& known, const Digest& hash, std::uint64_t size_bytes) const;
+  Result<ObjectRef> put_whole(const ObjectName& name, ByteView object, const Digest& hash, const CallContext& context);
+  Result<ObjectRef> put_in_parts(const ObjectName& name, ByteView object, const Digest& hash, const CallContext& context);
+  Result<std::string> begin_parts(const ObjectName& name, const Digest& hash, const CallContext& context);
   Result<std::string> put_part(const ObjectName& name, const std::string& upload, std::size_t number, ByteView part, const CallContext& context);
   void give_up_parts(const ObjectName& name, const std::string& upload);
   [[nodiscard]] Fields lock_fields() const;

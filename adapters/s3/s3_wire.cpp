@@ -10,7 +10,6 @@
 #include <utility>
 
 #include "adapters/http/range_get.h"
-#include "core/base/ids.h"
 #include "core/store/object_name.h"
 
 namespace holdfast::s3 {
@@ -60,17 +59,6 @@ std::string escaped(std::string_view text) {
 
 bool is_word(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); });
-}
-
-/// "heads/<32 hex digits>/<number>", as publish_head makes them.
-bool is_head_key(std::string_view key) {
-  constexpr std::string_view kFolder = "heads/";
-  constexpr std::size_t kSlotMaxDigits = 10;
-  const std::size_t slot = kFolder.size() + 2 * RepositoryId::size + 1;
-  if (!key.starts_with(kFolder) || key.size() <= slot || key.size() > slot + kSlotMaxDigits || key[slot - 1] != '/') return false;
-  const auto is_hex = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
-  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
-  return std::ranges::all_of(key.substr(kFolder.size(), 2 * RepositoryId::size), is_hex) && std::ranges::all_of(key.substr(slot), is_digit);
 }
 
 /// By the server's own word; nullopt where that says nothing more than the status does.
@@ -158,6 +146,11 @@ std::string complete_body(const std::vector<std::string>& etags) {
   return body + "</CompleteMultipartUpload>";
 }
 
+std::string version_in(const http::Response& head) {
+  const std::string_view version = head.header("x-amz-version-id");
+  return version == "null" ? std::string() : std::string(version);
+}
+
 std::string path_escaped(std::string_view key) {
   std::string out;
   while (true) {
@@ -192,7 +185,7 @@ Result<Locator> parse_locator(std::string_view text) {
   locator.key = text.substr(0, mark);
   if (mark != std::string_view::npos) locator.version = text.substr(mark + kVersion.size());
   const auto is_visible = [](char c) { return c > ' ' && c <= '~'; };
-  const bool is_key = is_head_key(locator.key) || validate_object_name(locator.key);
+  const bool is_key = is_head_name(locator.key) || validate_object_name(locator.key);
   const bool is_version = mark == std::string_view::npos || (!locator.version.empty() && locator.version.size() <= kVersionMaxBytes && std::ranges::all_of(locator.version, is_visible));
   if (!is_key || !is_version) return Error(ErrorCode::kInvalidArgument, "a locator on S3 is a key, and perhaps ?versionId= and a version");
   return locator;

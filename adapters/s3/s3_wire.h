@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "adapters/http/http_transport.h"
 #include "core/base/bytes.h"
 #include "core/base/result.h"
 
@@ -36,6 +37,9 @@ struct Listing {
 };
 /// Errors: kCorrupt.
 Result<Listing> parse_listing(ByteView reply);
+
+/// Which version a reply is about; empty where the bucket keeps none.
+std::string version_in(const http::Response& head);
 
 /// `key`, percent-encoded as a path: "/" stays.
 std::string path_escaped(std::string_view key);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "adapters/http/range_get.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/crypto/md5.h"
@@ -17,8 +18,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::uint64_t kReplyMaxBytes = 16U << 20;      // of JSON: the shards of a large object, some 400 bytes each
-constexpr std::uint64_t kErrorTextMaxBytes = 64U << 10;  // of a reply that is no success
-constexpr std::uint64_t kPasswordFileMaxBytes = 64U << 10;
 constexpr std::uint64_t kShardsMax = 255;
 constexpr auto kAskTimeout = 30'000ms;       // renterd answers from its own database
 constexpr auto kTransferTimeout = 60'000ms;  // and a second for each of the next
@@ -45,42 +44,6 @@ bool has_user_information(std::string_view url) {
   return authority.substr(0, authority.find('/')).find('@') != std::string_view::npos;
 }
 
-/// The "Authorization" field for what `options` give; empty when `api` has it in itself.
-Result<std::string> authorization_of(const SiaStore::Options& options) {
-  const auto refuse = [&](const std::string& why) { return Error(ErrorCode::kInvalidArgument, "network '" + options.name + "': " + why); };
-  if (!options.password.empty() && !options.password_file.empty()) return refuse("password and password_file are two answers to one question");
-  if (!options.password.empty()) return sia::basic_authorization(options.password);
-  if (options.password_file.empty()) {
-    if (has_user_information(options.api)) return std::string();
-    return refuse("renterd's API wants its password: set password_file");
-  }
-  Result<Bytes> file = read_whole_file(options.password_file, kPasswordFileMaxBytes, CallContext::unbounded());
-  if (!file) return std::move(file).error().with_context("network '" + options.name + "': reading the password");
-  std::string_view line = as_text(*file);
-  line = line.substr(0, line.find('\n'));
-  if (line.ends_with('\r')) line.remove_suffix(1);
-  if (line.empty()) return refuse("the file " + options.password_file + " has no password on its first line");
-  return sia::basic_authorization(line);
-}
-
-/// Puts pieces of a body one behind the other into the caller's memory; what is no success is kept as text.
-struct RangeSink {
-  MutableByteView out;
-  std::size_t done = 0;
-  Bytes error_text = {};
-
-  Status take(const http::Response& head, ByteView piece) {
-    if (head.status != 200 && head.status != 206) {
-      if (error_text.size() + piece.size() <= kErrorTextMaxBytes) append(error_text, piece);
-      return ok_status();
-    }
-    if (piece.size() > out.size() - done) return Error(ErrorCode::kCorrupt, "the reply is longer than the range asked for");
-    std::ranges::copy(piece, out.begin() + static_cast<std::ptrdiff_t>(done));
-    done += piece.size();
-    return ok_status();
-  }
-};
-
 }  // namespace
 
 Result<std::shared_ptr<SiaStore>> SiaStore::make(const Options& options, std::shared_ptr<http::HttpTransport> transport) {
@@ -93,8 +56,9 @@ Result<std::shared_ptr<SiaStore>> SiaStore::make(const Options& options, std::sh
     return refuse("min_shards and total_shards go together, and 1 <= min_shards < total_shards <= 255: " + std::to_string(options.min_shards) + " of " +
                   std::to_string(options.total_shards) + " would survive the loss of no host");
   }
-  HOLDFAST_ASSIGN(std::string authorization, authorization_of(options));
-  return std::shared_ptr<SiaStore>(new SiaStore(options, std::move(authorization), std::move(transport)));
+  const bool has_password = options.password && !options.password->empty();
+  if (!has_password && !has_user_information(options.api)) return refuse("renterd's API wants its password: set password_file");
+  return std::shared_ptr<SiaStore>(new SiaStore(options, has_password ? sia::basic_authorization(as_text(options.password->view())) : "", std::move(transport)));
 }
 
 SiaStore::SiaStore(const Options& options, std::string authorization, std::shared_ptr<http::HttpTransport> transport)
@@ -105,8 +69,7 @@ SiaStore::SiaStore(const Options& options, std::string authorization, std::share
       transport_(std::move(transport)) {
   traits_.name = options.name;
   traits_.type = "sia";
-  traits_.site = options.site;
-  if (traits_.site.empty()) traits_.site = http::is_loopback(api_) ? "this-host" : http::origin_of(api_);
+  traits_.site = http::site_of(options.site, api_);
   traits_.jurisdiction = options.jurisdiction;
   traits_.calls_in_flight_max = 4;  // four puts at once were no faster than one, four reads twice as fast (shared notes on renterd 1.1.1, 2026-11)
   traits_.can_remove = true;
@@ -133,12 +96,7 @@ std::string SiaStore::object_path(const std::string& part, const std::string& ke
   return part + "/objects/" + key + "?bucket=" + http::query_escaped(bucket_);  // a key has no character that a path would not take
 }
 
-Error SiaStore::within_bound(Error error, const CallContext& context) const {
-  if (error.code() == ErrorCode::kDeadlineExceeded && check_context(context, system_clock(), "")) {
-    error = std::move(error).with_code(ErrorCode::kUnavailable);
-  }
-  return std::move(error).on_network(traits_.name);
-}
+Error SiaStore::within_bound(Error error, const CallContext& context) const { return http::within_bound(std::move(error), context).on_network(traits_.name); }
 
 Result<http::CollectedResponse> SiaStore::exchange(const http::Request& request, std::chrono::milliseconds bound,
                                                    const CallContext& context) {
@@ -195,26 +153,15 @@ Status SiaStore::read(const ObjectRef& ref, std::uint64_t offset, MutableByteVie
   if (offset > ref.size_bytes || out.size() > ref.size_bytes - offset) {
     return Error(ErrorCode::kOutOfRange, doing + ": it has " + std::to_string(ref.size_bytes) + " bytes").on_network(traits_.name);
   }
-  http::Request getting = request(http::Method::kGet, object_path("worker", ref.locator));
-  getting.response_size_max_bytes = std::max<std::uint64_t>(out.size() + 1, kErrorTextMaxBytes);
-  const std::string range = std::to_string(offset) + "-" + std::to_string(offset + out.size() - 1);
-  getting.headers.emplace_back("Range", "bytes=" + range);
-  RangeSink sink{.out = out};
-  const auto take = [&](const http::Response& head, ByteView piece) {
-    // Without a range the answer is what was asked for only where that is the whole object.
-    if (head.status == 200 && (offset > 0 || head.header("content-length") != std::to_string(out.size()))) {
-      return Status(Error(ErrorCode::kUnsupported, "the range was ignored"));
-    }
-    return sink.take(head, piece);
-  };
-  Result<http::Response> reply = transport_->send(getting, take, with_timeout(context, system_clock(), time_for(out.size())));
-  // A download that fails for want of hosts is status 200 or 206 and a body that is cut short: kUnavailable, by the transport.
+  Result<http::RangeReply> reply =
+      http::get_range(*transport_, request(http::Method::kGet, object_path("worker", ref.locator)), offset, out, with_timeout(context, system_clock(), time_for(out.size())));
+  // A download that fails for want of hosts is status 206 and a body that is cut short: kUnavailable, by the transport.
   if (!reply) return within_bound(std::move(reply).error(), context).with_context(doing);
-  if (reply->status != 200 && reply->status != 206) return sia::reply_error(reply->status, doing, sink.error_text).on_network(traits_.name);
-  const bool right_part = reply->status == 200 || reply->header("content-range").starts_with("bytes " + range + "/");
-  if (right_part && sink.done == out.size()) return ok_status();
-  return Error(ErrorCode::kUnavailable, doing + ": bytes " + range + " were asked for, " + std::to_string(sink.done) + " came")
-      .on_network(traits_.name);
+  const int status = reply->head.status;
+  if (status == 200) return Error(ErrorCode::kUnsupported, doing + ": the range was ignored").on_network(traits_.name);
+  if (status != 206) return sia::reply_error(status, doing, reply->error_text).on_network(traits_.name);
+  if (Status whole = http::check_partial(*reply, doing, offset, out.size()); !whole) return std::move(whole).error().on_network(traits_.name);
+  return ok_status();
 }
 
 Result<Durability> SiaStore::probe(const ObjectRef& ref, const CallContext& context) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <memory>
 #include <mutex>
 
 #include "adapters/http/http_transport.h"
@@ -16,16 +17,14 @@ class SiaStore final : public ObjectStore {
   struct Options {
     std::string name = "sia";
     std::string api = "http://127.0.0.1:9980";  ///< with or without /api at its end
-    std::string password = {};                  ///< of renterd's API; stands in no message
-    std::string password_file = {};             ///< the same on the first line of a file; one of the two, or user information in `api`
+    std::shared_ptr<const SecretBytes> password = {};  ///< of renterd's API; null where user information in `api` has it
     std::string bucket = "holdfast";            ///< made at the first put when it is missing
     std::uint32_t min_shards = 0;               ///< how many shards reading takes; 0, together with total_shards: as renterd is set
     std::uint32_t total_shards = 0;             ///< how many hosts get one
     std::string site = {};                      ///< empty: this-host where the API is on loopback, else the API's host
     std::string jurisdiction = {};
   };
-  /// Reads the password file and asks nobody yet. Errors: kInvalidArgument (an address, bucket or redundancy that can't be; no password), and those
-  /// of reading the file.
+  /// Asks nobody yet. Errors: kInvalidArgument (an address, bucket or redundancy that can't be; no password).
   static Result<std::shared_ptr<SiaStore>> make(const Options& options, std::shared_ptr<http::HttpTransport> transport);
 
   const StoreTraits& traits() const noexcept override { return traits_; }

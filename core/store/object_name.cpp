@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/store/object_name.h"
 
-#include <string>
+#include <algorithm>
 
 namespace holdfast {
 
 namespace {
+
+constexpr std::string_view kHeads = "heads/";
 
 /// Locators come from catalogs and command lines: what is shown of a bad one must not reach a terminal raw.
 std::string printable(std::string_view name) {
@@ -35,6 +37,17 @@ Status validate_object_name(std::string_view name) {
   if (name.front() == '/' || name.back() == '/') return refuse("a part of it is empty");
   if (name == "heads" || name.starts_with("heads/")) return refuse("'heads' is kept for mutable names");
   return ok_status();
+}
+
+std::string head_name(const RepositoryId& repository, std::uint32_t slot) { return std::string(kHeads) + repository.hex() + "/" + std::to_string(slot); }
+
+bool is_head_name(std::string_view name) noexcept {
+  constexpr std::size_t kSlotAt = kHeads.size() + 2 * RepositoryId::size + 1;
+  constexpr std::size_t kSlotMaxDigits = 10;
+  if (!name.starts_with(kHeads) || name.size() <= kSlotAt || name.size() > kSlotAt + kSlotMaxDigits || name[kSlotAt - 1] != '/') return false;
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  const auto is_hex = [&](char c) { return is_digit(c) || (c >= 'a' && c <= 'f'); };
+  return std::ranges::all_of(name.substr(kHeads.size(), 2 * RepositoryId::size), is_hex) && std::ranges::all_of(name.substr(kSlotAt), is_digit);
 }
 
 }  // namespace holdfast

@@ -115,8 +115,10 @@ TEST(Registry, Sia_TakesItsPasswordFromAFile) {
 }
 
 TEST(Registry, Sia_RefusesNumbersThatAreNone) {
+  const testing::TemporaryFolder folder;
+  std::ofstream(folder / "password") << "hunter2\n";
   for (const char* text : {"ten", "-1", "0", "256", "2.5", "", "10 "}) {
-    const auto store = make_store({.name = "sia", .type = "", .values = {{"password", "hunter2"}, {"min_shards", text}, {"total_shards", "30"}}, .lists = {}});
+    const auto store = make_store({.name = "sia", .type = "", .values = {{"password_file", folder / "password"}, {"min_shards", text}, {"total_shards", "30"}}, .lists = {}});
     ASSERT_FALSE(store) << text;
     EXPECT_EQ(store.error().code(), ErrorCode::kInvalidArgument);
     EXPECT_THAT(store.error().message(), HasSubstr("min_shards is 1 to 255"));

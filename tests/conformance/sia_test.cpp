@@ -25,7 +25,7 @@ class Sia : public ::testing::Test {
   void SetUp() override {
     sia_ = RenterdNetwork::start();
     if (!sia_) HOLDFAST_NOT_TESTED << "renterd can't be installed here, so nothing is tested against real Sia";
-    store_ = *SiaStore::make({.api = sia_->api(), .password = sia_->password()}, *http::make_curl_transport());
+    store_ = *SiaStore::make({.api = sia_->api(), .password = std::make_shared<const SecretBytes>(SecretBytes::copy_of(as_bytes(sia_->password())))}, *http::make_curl_transport());
   }
   ObjectRef put(const ObjectName& name, ByteView object) {
     const auto ref = store_->put(name, object, within(120s));

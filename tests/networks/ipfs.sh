@@ -11,15 +11,7 @@ do_install() {
   [ -x "$BIN/ipfs" ] || go_build ipfs "$(go_module "github.com/ipfs/kubo@${KUBO_VERSION:-v0.32.1}")" ./cmd/ipfs -mod=readonly -trimpath -ldflags='-s -w'
   "$BIN/ipfs" version
 }
-free_base() { # a block of ports below the ephemeral ones that differs from folder to folder; the next one where somebody listens already
-  local n i p; n=$(printf '%s' "$D" | cksum | cut -d' ' -f1)
-  for ((i = 0; i < 50; i++)); do
-    p=$((20100 + (n + i) % 390 * 30))
-    (exec 3<>"/dev/tcp/127.0.0.1/$((p + 1))") 2>/dev/null || { echo "$p"; return; }
-  done
-  die "no free ports"
-}
-load() { settings IPFS_NODES="${1:-2}" IPFS_BASE_PORT="$([ -f "$D/settings" ] || free_base)" IPFS_ROUTING=dht IPFS_GC=false IPFS_STORAGE_MAX=10GB IPFS_REPROVIDE=12h; }
+load() { settings IPFS_NODES="${1:-2}" IPFS_BASE_PORT="$([ -f "$D/settings" ] || free_ports 20100 90 30)" IPFS_ROUTING=dht IPFS_GC=false IPFS_STORAGE_MAX=10GB IPFS_REPROVIDE=12h; }
 port() { echo $((IPFS_BASE_PORT + 10 * $1 + $2)); }
 api() { curl -fsS -m 20 -X POST "http://127.0.0.1:$(port "$1" 1)/api/v0/$2"; }
 configure() { # configure NODE: a new repository with fixed loopback ports ("profile test" alone would take random ones)

@@ -35,11 +35,12 @@ settings() { # settings NAME=DEFAULT ...: the first start takes NAME from the en
   for kv; do n=${kv%%=*}; declare -g "$n=${!n:-${kv#*=}}"; printf '%s=%q\n' "$n" "${!n}"; done > "$f"
 }
 
-free_ports() { # free_ports FIRST BLOCKS SIZE: the first port of a block that differs from folder to folder; the next one where somebody listens on its first or second port already
+is_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+free_ports() { # free_ports FIRST BLOCKS SIZE: the first port of a block that differs from folder to folder; the next one where somebody listens on one of its first three already
   local n i p; n=$(printf '%s' "$D" | cksum | cut -d' ' -f1)
   for ((i = 0; i < 50; i++)); do
     p=$(($1 + (n + i) % $2 * $3))
-    (exec 3<>"/dev/tcp/127.0.0.1/$p") 2>/dev/null || (exec 3<>"/dev/tcp/127.0.0.1/$((p + 1))") 2>/dev/null || { echo "$p"; return; }
+    is_taken "$p" || is_taken $((p + 1)) || is_taken $((p + 2)) || { echo "$p"; return; }
   done
   die "no free ports"
 }

@@ -59,16 +59,8 @@ do_install() {
 }
 
 # ---- settings and configuration files ----------------------------------------------------------------------------
-free_base() { # a block of ports below those of ipfs.sh that differs from folder to folder; the next one where somebody listens already
-  local n i p; n=$(printf '%s' "$D" | cksum | cut -d' ' -f1)
-  for ((i = 0; i < 50; i++)); do
-    p=$((11000 + (n + i) % 180 * 50))
-    (exec 3<>"/dev/tcp/127.0.0.1/$p") 2>/dev/null || (exec 3<>"/dev/tcp/127.0.0.1/$((p + 2))") 2>/dev/null || { echo "$p"; return; }
-  done
-  die "no free ports"
-}
 load() {
-  settings SIA_BASE_PORT="$([ -f "$D/settings" ] || free_base)" SIA_HOSTS=4 SIA_MIN=2 SIA_TOTAL=3 SIA_MINE=30s SIA_SECTORS=200 SIA_PASSWORD="$([ -f "$D/settings" ] || random_hex 8)"
+  settings SIA_BASE_PORT="$([ -f "$D/settings" ] || free_ports 11000 180 50)" SIA_HOSTS=4 SIA_MIN=2 SIA_TOTAL=3 SIA_MINE=30s SIA_SECTORS=200 SIA_PASSWORD="$([ -f "$D/settings" ] || random_hex 8)"
   RENTERD=http://127.0.0.1:$((SIA_BASE_PORT + 2)) MINER=http://127.0.0.1:$((SIA_BASE_PORT + 1))
 }
 host_port() { echo $((SIA_BASE_PORT + 10 * $1 + $2)); }

@@ -11,7 +11,7 @@ do_install() {
   [ -x "$BIN/versitygw" ] || go_build versitygw "$(go_module github.com/versity/versitygw@v1.8.0)" ./cmd/versitygw -mod=readonly -trimpath -ldflags='-s -w'
   echo "versitygw v1.8.0"
 }
-load() { settings VERSITYGW_PORT="$([ -f "$D/settings" ] || free_ports 27600 400 1)"; }
+load() { settings VERSITYGW_PORT="$([ -f "$D/settings" ] || free_ports 27600 130 3)"; }
 s3_put() { # s3_put PATH BODY [CURL OPTIONS]
   local path=$1 body=$2; shift 2
   curl -fsS -m 20 -o /dev/null -X PUT --aws-sigv4 "aws:amz:us-east-1:s3" --user "$ACCESS:$SECRET" -H "x-amz-content-sha256: $(printf '%s' "$body" | sha256sum | cut -d' ' -f1)" \

@@ -63,4 +63,16 @@ expect_exit() {
   "$@" > "$T/out" 2> "$T/err" || got=$?
   [ "$got" -eq "$want" ] || { cat "$T/out" "$T/err" >&2; fail "exit $got instead of $want: $*"; }
 }
+# until_no_network_misses [SECONDS]: wait exits 3 where the quorum holds and a network missed, as one does for a while that was away.
+until_no_network_misses() {
+  local end=$((SECONDS + ${1:-180})) code
+  while [ $SECONDS -lt $end ]; do
+    code=0; hf wait --for safe --timeout 20s > "$T/wait.out" 2>&1 || code=$?
+    [ $code -ne 0 ] || return 0
+    [ $code -eq 3 ] || [ $code -eq 8 ] || break
+    sleep 0.5
+  done
+  cat "$T/wait.out" >&2
+  fail "some network is still missed (exit $code)"
+}
 latest_id() { hf list "$1" --json | jq -r '.[0].id'; }

@@ -4,6 +4,7 @@
 
 #include "adapters/s3/s3_store.h"
 #include "core/base/log.h"
+#include "core/crypto/base64.h"
 #include "core/crypto/hash.h"
 #include "core/store/object_name.h"
 
@@ -78,7 +79,7 @@ Result<ObjectRef> S3Store::put_whole(const ObjectName& name, ByteView object, co
     if (is_conditional) made.headers.emplace_back("If-None-Match", "*");
     for (auto& field : lock_fields()) made.headers.push_back(std::move(field));
     // Object locks want a checksum of their own kind.
-    if (options_.object_lock_days > 0) made.headers.emplace_back("x-amz-checksum-sha256", s3::base64(hash.view()));
+    if (options_.object_lock_days > 0) made.headers.emplace_back("x-amz-checksum-sha256", base64(hash.view()));
     HOLDFAST_ASSIGN(const http::CollectedResponse reply, send(std::move(made), doing, context));
     const int status = reply.head.status;
     if (status == 200) return ObjectRef{s3::Locator{name, s3::version_in(reply.head)}.text(), object.size()};

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "adapters/s3/s3_wire.h"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <array>
 #include <ctime>
@@ -160,13 +158,6 @@ std::string path_escaped(std::string_view key) {
     out += '/';
     key.remove_prefix(slash + 1);
   }
-}
-
-std::string base64(ByteView bytes) {
-  std::string out((bytes.size() + 2) / 3 * 4 + 1, '\0');  // EVP_EncodeBlock ends with a zero
-  const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()), bytes.data(), static_cast<int>(bytes.size()));
-  out.resize(static_cast<std::size_t>(size));
-  return out;
 }
 
 std::string timestamp(std::int64_t unix_seconds) {

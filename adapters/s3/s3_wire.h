@@ -43,8 +43,6 @@ std::string version_in(const http::Response& head);
 
 /// `key`, percent-encoded as a path: "/" stays.
 std::string path_escaped(std::string_view key);
-/// Base 64 (RFC 4648 §4).
-std::string base64(ByteView bytes);
 /// ISO 8601 in UTC with seconds, as x-amz-object-lock-retain-until-date wants it.
 std::string timestamp(std::int64_t unix_seconds);
 

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "adapters/http/http_transport.h"
+#include "core/crypto/base64.h"
 
 namespace holdfast::sia {
 
@@ -197,18 +198,7 @@ std::string unquoted(std::string_view etag) {
   return std::string(etag);
 }
 
-std::string basic_authorization(std::string_view password) {
-  constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  const std::string plain = ":" + std::string(password);
-  std::string out = "Basic ";
-  for (std::size_t at = 0; at < plain.size(); at += 3) {
-    std::uint32_t three = 0;
-    const std::size_t taken = std::min<std::size_t>(3, plain.size() - at);
-    for (std::size_t i = 0; i < 3; ++i) three = three << 8U | (i < taken ? static_cast<unsigned char>(plain[at + i]) : 0U);
-    for (std::size_t i = 0; i < 4; ++i) out += i <= taken ? kDigits[(three >> (18 - 6 * i)) & 63U] : '=';
-  }
-  return out;
-}
+std::string basic_authorization(std::string_view password) { return "Basic " + base64(as_bytes(":" + std::string(password))); }
 
 std::string error_message(ByteView reply) {
   const std::string text = one_line(as_text(reply), kErrorMaxBytes);

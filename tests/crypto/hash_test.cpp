@@ -5,6 +5,7 @@
 
 #include <thread>
 
+#include "core/crypto/base64.h"
 #include "core/crypto/ipsec_mb_chunk_hasher.h"
 #include "core/crypto/md5.h"
 #include "tests/support/not_tested.h"
@@ -152,6 +153,14 @@ TEST(ChunkHasher, OneChunk_EqualsTheFormula) {
   Fingerprint fp;
   best_chunk_hasher().fingerprints(as_bytes("key"), {&input, 1}, {&fp, 1});
   EXPECT_EQ(fp.hex(), hmac_sha256(as_bytes("key"), {hex("0102030403"), h32(record)}).hex().substr(0, 32));
+}
+
+TEST(Base64, Rfc4648Vectors) {
+  // RFC 4648 §10.
+  EXPECT_EQ(base64({}), "");
+  EXPECT_EQ(base64(as_bytes("f")), "Zg==");
+  EXPECT_EQ(base64(as_bytes("fo")), "Zm8=");
+  EXPECT_EQ(base64(as_bytes("foobar")), "Zm9vYmFy");
 }
 
 }  // namespace

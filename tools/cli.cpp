@@ -151,6 +151,12 @@ void Commands::define_care() {
   verify->add_option("SNAP", to_.operands, "snapshots (default: the newest of each database)");
   verify->add_flag("--all", to_.all, "every snapshot");
   verify->add_option("--level", to_.level, "availability, sample or full")->check(CLI::IsMember({"availability", "sample", "full"}));
+  auto* heal = add("heal", "look at every copy on every network, and put back what was lost", "holdfast heal --level full");
+  heal->add_option("SNAP", to_.operands, "only what these snapshots need (default: everything)");
+  heal->add_flag("--all", to_.all, "everything (the default)");
+  heal->add_option("--level", to_.level, "how copies are looked at: availability, sample or full")->check(CLI::IsMember({"availability", "sample", "full"}));
+  heal->add_flag("--dry-run", to_.dry_run, "only say what is missing");
+  heal->add_option("--timeout", to_.timeout, "give up waiting after this long (exit code 8); the background goes on");
   auto* check = add("check", "for monitoring: is the newest complete and safe snapshot too old?", "holdfast check orders --max-age 26h");
   check->add_option("DB", to_.operands, "database (default: all)")->expected(0, 1);
   check->add_option("--max-age", to_.max_age, "oldest age that is fine (default: the policy's max_age)");

@@ -29,6 +29,7 @@ struct Invocation {
   std::string timeout;
   std::string target;
   std::string level = "sample";
+  bool dry_run = false;
   std::string verify = "integrity";
   std::string max_age;
   std::string database;

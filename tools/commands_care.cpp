@@ -31,6 +31,7 @@ Result<int> run_status(Session& session) {
     text += "network " + network.name + " (" + network.type + ", " + network.site + "): " + network.state + ", " +
             size_text(network.bytes_stored) + (network.faults > 0 ? ", " + std::to_string(network.faults) + " faults caught" : "") +
             (network.last_error.empty() ? "" : ", last error: " + network.last_error) + "\n";
+    for (const std::string& warning : network.warnings) text += "  warning: " + warning + "\n";
   }
   for (const auto& item : report.pending) {
     text += "pending: " + item.what + (item.network.empty() ? "" : " on " + item.network) + ", " + size_text(item.size_bytes) +
@@ -124,10 +125,7 @@ Result<int> run_verify(Session& session) {
   HOLDFAST_ASSIGN(const std::vector<SnapshotInfo> snapshots, chosen_snapshots(session));
   std::vector<SnapshotId> ids;
   for (const SnapshotInfo& snapshot : snapshots) ids.push_back(snapshot.id);
-  const std::string& name = session.invocation.level;
-  const VerifyLevel level = name == "availability" ? VerifyLevel::kAvailability
-                            : name == "full"       ? VerifyLevel::kFull
-                                                   : VerifyLevel::kSample;
+  const VerifyLevel level = level_of(session.invocation.level);
   ProgressLine line(session.io, "verify");
   HOLDFAST_ASSIGN(const VerifyReport report,
                   session.repository.verify(
@@ -233,6 +231,10 @@ Result<int> run_umount(Session& session) {
 }
 
 }  // namespace
+
+VerifyLevel level_of(const std::string& name) {
+  return name == "availability" ? VerifyLevel::kAvailability : name == "full" ? VerifyLevel::kFull : VerifyLevel::kSample;
+}
 
 Result<int> run_care_command(Session& session) {
   const std::string& command = session.invocation.command;

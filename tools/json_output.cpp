@@ -55,6 +55,7 @@ nlohmann::json status_json(const Config& config, const std::vector<std::string>&
                           {"quota", quota_of(config, network.name)},
                           {"latency_ms", network.latency_ms},
                           {"faults", network.faults},
+                          {"warnings", network.warnings},
                           {"last_error", network.last_error}};
     if (network.capacity_bytes) one["capacity_bytes"] = *network.capacity_bytes;
     if (network.used_bytes) one["used_bytes"] = *network.used_bytes;

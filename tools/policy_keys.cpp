@@ -3,6 +3,7 @@
 #include <array>
 #include <charconv>
 
+#include "core/erasure/erasure_code.h"
 #include "tools/config.h"
 #include "tools/units.h"
 
@@ -72,7 +73,7 @@ Status set_duration(std::chrono::seconds& field, const std::string& value) {
   return ok_status();
 }
 
-const std::vector<std::string> kKeys{"strategy", "networks",        "write_quorum", "schedule",
+const std::vector<std::string> kKeys{"strategy", "networks",        "write_quorum", "erasure", "schedule",
                                      "tags",     "seal_after_idle", "seal_wait",    "max_age",
                                      "owner",    "mode",            "chunk_size",   "compression",
                                      "zstd_level"};
@@ -128,6 +129,12 @@ Status set_policy_key(DatabasePolicy& policy, const std::string& key, const std:
     policy.write_quorum = static_cast<std::uint32_t>(quorum);
     return ok_status();
   }
+  if (key == "erasure") {
+    policy.erasure = value == "none" ? std::string() : value;
+    if (policy.erasure.empty()) return ok_status();
+    HOLDFAST_TRY(ErasureCode::parse(policy.erasure));
+    return ok_status();
+  }
   if (key == "schedule") {
     policy.schedule = value;
     return ok_status();
@@ -165,6 +172,7 @@ std::vector<std::pair<std::string, std::string>> policy_fields(const DatabasePol
   return {{"strategy", policy.strategy},
           {"networks", join(policy.networks)},
           {"write_quorum", std::to_string(policy.write_quorum)},
+          {"erasure", policy.erasure.empty() ? "none" : policy.erasure},
           {"schedule", policy.schedule},
           {"tags", join(policy.tags)},
           {"seal_after_idle", seconds(policy.seal_after_idle)},

@@ -31,6 +31,7 @@ constexpr std::array kCommands{
     Command{"ls", run_reading_command, false},       Command{"cat", run_reading_command, false},
     Command{"restore", run_reading_command, false},  Command{"status", run_care_command, false},
     Command{"wait", run_care_command, false},        Command{"verify", run_care_command, false},
+    Command{"heal", run_heal_command, false},
     Command{"check", run_care_command, true},        Command{"network stats", run_care_command, false},
     Command{"umount", run_care_command, false},      Command{"db list", run_policy_command, false},
     Command{"db show", run_policy_command, false},   Command{"db set", run_policy_command, false},

@@ -38,8 +38,13 @@ Result<int> run_snapshot_command(Session& session);  ///< snapshot, backup, list
 Result<int> run_show_command(Session& session);
 Result<int> run_reading_command(Session& session);   ///< ls, cat, restore
 Result<int> run_care_command(Session& session);      ///< status, wait, verify, check, network stats, umount
+/// heal: 0 when nothing lacks a copy any more, 3 when something does, 4 when data is lost.
+Result<int> run_heal_command(Session& session);
 Result<int> run_policy_command(Session& session);    ///< db …, key list, change-passphrase
 Result<int> run_wal_command(Session& session);       ///< wal-push, wal-fetch
+
+/// Of --level.
+VerifyLevel level_of(const std::string& name);
 
 /// "DB@TIME:PATH" taken apart; the path has no slashes around it and is empty for the root.
 struct SnapshotPath {

@@ -59,7 +59,7 @@ Result<Durability> MemoryStore::probe(const ObjectRef& ref, const CallContext& c
 
 Result<StoreHealth> MemoryStore::health(const CallContext& context) {
   HOLDFAST_TRY(check(context, "asking for health"));
-  StoreHealth health{.reachable = true, .detail = "in memory", .used_bytes = 0, .capacity_bytes = {}};
+  StoreHealth health{.reachable = true, .detail = "in memory", .used_bytes = 0, .capacity_bytes = {}, .warnings = {}};
   const std::lock_guard lock(mutex_);
   for (const auto& [name, object] : objects_) *health.used_bytes += object.size();
   for (const auto& [name, head] : heads_) *health.used_bytes += head.size();

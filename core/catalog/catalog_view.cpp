@@ -167,6 +167,14 @@ void CatalogView::fold_one(const LogEntry& entry, const WriterId& writer, Batch&
   }
 }
 
+std::vector<NetworkCopy> good_copies(const std::vector<CopyRow>& rows) {
+  std::vector<NetworkCopy> out;
+  for (const CopyRow& row : rows) {
+    if (row.is_good() && !row.is_superseded) out.push_back(row.copy);
+  }
+  return out;
+}
+
 void CatalogView::fold_sealed(const SealedEntry& body, Batch& batch) {
   auto record = decode_snapshot_record(body.record);
   if (!record) {
@@ -183,6 +191,14 @@ void CatalogView::fold_sealed(const SealedEntry& body, Batch& batch) {
 void CatalogView::fold_placed(const PlacedEntry& body, Batch& batch) {
   auto rows = find_copies(body.pack, batch);
   CopyRow row{{body.network, {body.locator, body.size_bytes}}, VerifiedOutcome::kGood};
+  if (body.shard) {
+    row.copy.shard = StoredShard{{body.shard->code, body.shard->index, body.pack, body.size_bytes}, body.shard->id};
+    row.copy.ref.size_bytes = row.copy.shard->plan.object_bytes();
+    for (auto& each : rows) {
+      const bool is_same = each.copy.shard && each.copy.shard->plan == row.copy.shard->plan;
+      each.is_superseded = each.is_superseded || (is_same && each.copy.network != body.network);
+    }
+  }
   const auto same = std::find_if(rows.begin(), rows.end(), [&](const CopyRow& each) { return each.copy.network == body.network; });
   if (same == rows.end()) {
     rows.push_back(std::move(row));
@@ -306,19 +322,15 @@ std::vector<NetworkCopy> CatalogView::copies(const PackId& pack) const {
   return out;
 }
 
-bool CatalogView::has_good_copy(const PackId& pack) const {
-  const std::lock_guard lock(mutex_);
-  const auto found = copies_.find(pack);
-  if (found == copies_.end()) return false;
-  return std::any_of(found->second.begin(), found->second.end(), [](const CopyRow& row) {
-    return row.outcome == VerifiedOutcome::kGood || row.outcome == VerifiedOutcome::kUnreachable;
-  });
-}
+std::vector<NetworkCopy> CatalogView::held_copies(const PackId& pack) const { return good_copies(copy_rows(pack)); }
 
 std::vector<CopyRow> CatalogView::copy_rows(const PackId& pack) const {
   const std::lock_guard lock(mutex_);
   const auto found = copies_.find(pack);
-  return found == copies_.end() ? std::vector<CopyRow>() : found->second;
+  if (found == copies_.end()) return {};
+  std::vector<CopyRow> rows = found->second;
+  std::erase_if(rows, [](const CopyRow& row) { return row.is_superseded; });
+  return rows;
 }
 
 void CatalogView::for_each_pack(const std::function<void(const PackId&, const std::vector<CopyRow>&)>& visit) const {

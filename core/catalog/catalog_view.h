@@ -33,11 +33,17 @@ struct DatabaseRow {
   std::string toml;
 };
 
-/// A copy of a pack on a network and what the last look at it gave.
+/// A copy of a pack on a network, or a shard of it, and what the last look at it gave.
 struct CopyRow {
   NetworkCopy copy;
   VerifiedOutcome outcome = VerifiedOutcome::kGood;
+  bool is_superseded = false;  ///< the shard was placed on another network since
+  /// Whether the last look did not find it missing or damaged.
+  [[nodiscard]] bool is_good() const noexcept { return outcome == VerifiedOutcome::kGood || outcome == VerifiedOutcome::kUnreachable; }
 };
+
+/// Of `rows`, those that were found good when they were last looked at.
+std::vector<NetworkCopy> good_copies(const std::vector<CopyRow>& rows);
 
 /// Another writer, as its newest head showed it.
 struct WriterRow {
@@ -81,8 +87,10 @@ class CatalogView final : public PlacementDirectory {
   [[nodiscard]] std::vector<DatabaseRow> databases() const;
 
   [[nodiscard]] std::vector<NetworkCopy> copies(const PackId& pack) const override;
-  [[nodiscard]] bool has_good_copy(const PackId& pack) const override;
+  [[nodiscard]] std::vector<NetworkCopy> held_copies(const PackId& pack) const override;
+  /// Of copies that stand, not of shards that were placed elsewhere since.
   [[nodiscard]] std::vector<CopyRow> copy_rows(const PackId& pack) const;
+  /// Also copies that are superseded.
   void for_each_pack(const std::function<void(const PackId&, const std::vector<CopyRow>&)>& visit) const;
   [[nodiscard]] std::size_t pack_count() const;
 

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::uint8_t kEntryVersion = 1;
 constexpr std::uint8_t kPackObjectType = 1;
+constexpr std::uint8_t kShardObjectType = 3;
 constexpr std::string_view kEntryContext = "holdfast/1/entry";
 enum Type : std::uint8_t { kIncarnation = 1, kSealed, kPlaced, kVerified, kPolicy, kCheckpoint, kKeyEvent, kSafe };
 
@@ -21,7 +22,8 @@ struct BodyWriter {
   }
   void operator()(const SealedEntry& body) const { out.bytes(body.record); }
   void operator()(const PlacedEntry& body) const {
-    out.u8(kPackObjectType).id(body.pack).u64(body.size_bytes).text(body.network).text(body.locator);
+    out.u8(body.shard ? kShardObjectType : kPackObjectType).id(body.pack).u64(body.size_bytes).text(body.network).text(body.locator);
+    if (body.shard) out.u8(body.shard->code.k).u8(body.shard->code.n).u8(body.shard->index).id(body.shard->id);
   }
   void operator()(const VerifiedEntry& body) const {
     out.text(body.network).id(body.pack).u8(static_cast<std::uint8_t>(body.outcome));
@@ -50,7 +52,17 @@ Result<IncarnationEntry> decode_incarnation(ByteReader& in) {
   return body;
 }
 
-Result<PlacedEntry> decode_placed(ByteReader& in) {
+Result<PlacedShard> decode_placed_shard(ByteReader& in) {
+  PlacedShard shard;
+  HOLDFAST_ASSIGN(shard.code.k, in.u8());
+  HOLDFAST_ASSIGN(shard.code.n, in.u8());
+  HOLDFAST_ASSIGN(shard.index, in.u8());
+  HOLDFAST_ASSIGN(shard.id, in.id<ShardId>());
+  if (!shard.code.is_valid() || shard.index >= shard.code.n) return in.corrupt("a shard that can't be");
+  return shard;
+}
+
+Result<PlacedEntry> decode_placed(ByteReader& in, bool is_shard) {
   PlacedEntry body;
   HOLDFAST_ASSIGN(body.pack, in.id<PackId>());
   HOLDFAST_ASSIGN(body.size_bytes, in.u64());
@@ -58,6 +70,11 @@ Result<PlacedEntry> decode_placed(ByteReader& in) {
   body.network = network;
   HOLDFAST_ASSIGN(const std::string_view locator, in.text(kCatalogTextMaxBytes));
   body.locator = locator;
+  if (is_shard) {
+    HOLDFAST_ASSIGN(body.shard, decode_placed_shard(in));
+    const ShardPlan plan{body.shard->code, body.shard->index, body.pack, body.size_bytes};
+    if (!plan.is_valid()) return in.corrupt("a shard of a pack that can't be");
+  }
   return body;
 }
 
@@ -105,12 +122,13 @@ Status decode_body(ByteReader& in, std::uint8_t type, LogEntry& entry) {
       break;
     }
     case kPlaced: {
-      if (in.rest().empty() || in.rest().front() != kPackObjectType) {
+      const std::uint8_t object = in.rest().empty() ? 0 : in.rest().front();
+      if (object != kPackObjectType && object != kShardObjectType) {
         (void)unknown();
         break;
       }
       HOLDFAST_TRY(in.raw(1));
-      HOLDFAST_ASSIGN(entry.body, decode_placed(in));
+      HOLDFAST_ASSIGN(entry.body, decode_placed(in, object == kShardObjectType));
       break;
     }
     case kVerified: {

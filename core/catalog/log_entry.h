@@ -7,6 +7,7 @@
 
 #include "core/base/random_source.h"
 #include "core/catalog/genesis.h"
+#include "core/erasure/shard.h"
 
 namespace holdfast {
 
@@ -21,11 +22,18 @@ struct SeenLog {
 // Bodies of log entries (FORMAT.md §8). The numbers of their types are those of the variant's alternatives plus one.
 struct IncarnationEntry { Bytes certificate; std::vector<SeenLog> seen; friend bool operator==(const IncarnationEntry&, const IncarnationEntry&) = default; };
 struct SealedEntry { Bytes record; friend bool operator==(const SealedEntry&, const SealedEntry&) = default; };
+struct PlacedShard {
+  ErasureCode code;
+  std::uint8_t index = 0;
+  ShardId id;
+  friend bool operator==(const PlacedShard&, const PlacedShard&) = default;
+};
 struct PlacedEntry {
   PackId pack;
-  std::uint64_t size_bytes = 0;
+  std::uint64_t size_bytes = 0;  ///< of the pack
   std::string network;
-  std::string locator;
+  std::string locator;           ///< of the pack, or of the shard's object
+  std::optional<PlacedShard> shard = std::nullopt;
   friend bool operator==(const PlacedEntry&, const PlacedEntry&) = default;
 };
 enum class VerifiedOutcome : std::uint8_t { kGood = 1, kMissing = 2, kCorrupt = 3, kUnreachable = 4 };

@@ -8,7 +8,9 @@ namespace {
 
 // First bytes of keys.
 enum Family : std::uint8_t { kMark = 0, kCursor = 1, kSnapshot = 2, kKey = 3, kDatabase = 4, kCopy = 5, kWriter = 6 };
-constexpr std::uint8_t kLayout = 1;
+constexpr std::uint8_t kLayout = 2;
+constexpr std::uint8_t kIsShard = 1;
+constexpr std::uint8_t kIsSuperseded = 2;
 
 template <typename Id>
 Bytes key_of(Family family, const Id& id) {
@@ -82,6 +84,19 @@ Status decode_copy(ByteReader& in, const ViewRowVisitor& visitor) {
   HOLDFAST_ASSIGN(const std::uint8_t outcome, in.u8());
   if (outcome < 1 || outcome > 4) return in.corrupt("an outcome that is none");
   row.outcome = static_cast<VerifiedOutcome>(outcome);
+  HOLDFAST_ASSIGN(const std::uint8_t flags, in.u8());
+  row.is_superseded = (flags & kIsSuperseded) != 0;
+  if ((flags & kIsShard) != 0) {
+    StoredShard shard;
+    HOLDFAST_ASSIGN(shard.plan.code.k, in.u8());
+    HOLDFAST_ASSIGN(shard.plan.code.n, in.u8());
+    HOLDFAST_ASSIGN(shard.plan.index, in.u8());
+    HOLDFAST_ASSIGN(shard.plan.pack_size_bytes, in.u64());
+    HOLDFAST_ASSIGN(shard.id, in.id<ShardId>());
+    shard.plan.pack = pack;
+    if (!shard.plan.is_valid()) return in.corrupt("a shard that can't be");
+    row.copy.shard = shard;
+  }
   HOLDFAST_TRY(in.expect_end());
   visitor.copy(pack, std::move(row));
   return ok_status();
@@ -141,7 +156,10 @@ ViewStore::Put encode_copy_row(const PackId& pack, const CopyRow& row) {
   append(key, sha256(as_bytes(row.copy.network)).view().first(8));  // a network's name may be longer than a key
   Bytes value;
   ByteWriter(value).id(pack).text(row.copy.network).text(row.copy.ref.locator).u64(row.copy.ref.size_bytes);
-  ByteWriter(value).u8(static_cast<std::uint8_t>(row.outcome));
+  const std::optional<StoredShard>& shard = row.copy.shard;
+  const unsigned flags = (shard ? kIsShard : 0U) | (row.is_superseded ? kIsSuperseded : 0U);
+  ByteWriter(value).u8(static_cast<std::uint8_t>(row.outcome)).u8(static_cast<std::uint8_t>(flags));
+  if (shard) ByteWriter(value).u8(shard->plan.code.k).u8(shard->plan.code.n).u8(shard->plan.index).u64(shard->plan.pack_size_bytes).id(shard->id);
   return {std::move(key), std::move(value)};
 }
 

@@ -28,14 +28,12 @@ void Verifier::conclude(const Needs& needs, std::uint32_t domain, const std::map
     all_safe = all_safe && is_safe;
     if (pack.row && pack.row->domain != 0 && pack.row->domain != domain && !is_safe) ++under_other_networks;
     const bool is_good_here = pack.is_here && pack.bad_here.empty();
-    quorum_holds = quorum_holds && (is_good_here || holding.size() >= parts_.rules.quorum(rule));
-    if (is_good_here || !holding.empty()) continue;
+    quorum_holds = quorum_holds && (is_good_here || holding.size() >= parts_.rules.holders_needed(rule));
+    if (is_good_here || pack.is_held()) continue;
     // Each record may still be good somewhere.
-    const bool is_unknown = std::any_of(pack.copies.begin(), pack.copies.end(), [](const Copy& copy) { return !copy.answered; });
+    const bool is_unknown = std::any_of(pack.copies.begin(), pack.copies.end(), [](const Copy& copy) { return !copy.answered; }) || (pack.together && !pack.together->answered);
     for (const auto& record : records) {
-      const bool is_held = (pack.is_here && !pack.bad_here.contains(record.id)) ||
-                           std::any_of(pack.copies.begin(), pack.copies.end(), [&](const Copy& copy) { return copy.gives(record.id); });
-      if (is_held) continue;
+      if ((pack.is_here && !pack.bad_here.contains(record.id)) || pack.gives(record.id)) continue;
       any_unknown = any_unknown || is_unknown;
       if (!is_unknown) note(out.damaged, kDamagedMax, needs.paths.at(record.id).empty() ? "/" : needs.paths.at(record.id));
     }

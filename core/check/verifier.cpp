@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/chunk/chunk_codec.h"
+#include "core/store/pack_sources.h"
 
 namespace holdfast {
 namespace {
@@ -143,6 +144,7 @@ Result<Verifier::Copy> Verifier::check_copy(const PackRow& pack, const CopyRow& 
                                             VerifyReport::Network& report, const CallContext& context) {
   const NetworkCopy& copy = row.copy;
   Copy out{copy.network, VerifiedOutcome::kGood, true, true, {}};
+  if (copy.shard) out.shard = copy.shard->plan;
   ++report.packs;
   const auto finish = [&](VerifiedOutcome outcome, std::string problem) {
     out.outcome = outcome;
@@ -172,6 +174,11 @@ Result<Verifier::Copy> Verifier::check_copy(const PackRow& pack, const CopyRow& 
     return finish(VerifiedOutcome::kCorrupt, "pack " + copy.ref.locator + ": wrong bytes were found in it earlier; --level full reads all of it again");
   }
   if (level == VerifyLevel::kAvailability) return out;
+  if (copy.shard) {
+    HOLDFAST_TRY(check_shard(copy, *store, level, report, out, context));
+    if (is_doubted && out.outcome == VerifiedOutcome::kGood) cleared_.insert(id);
+    return out;
+  }
   std::vector<Record> wanted = level == VerifyLevel::kFull ? records : sample(records);
   if (is_doubted) {
     // Good again is only what was read as a whole.
@@ -213,6 +220,10 @@ Result<Verifier::Pack> Verifier::check_pack(PackNumber number, const std::vector
     HOLDFAST_ASSIGN(Copy copy, check_copy(*out.row, row, records, level, report, context));
     note_finding(out.row->id, copy);
     out.copies.push_back(std::move(copy));
+  }
+  const std::vector<NetworkCopy> shards = shards_among(parts_.view.copies(out.row->id));
+  if (!shards.empty() && !out.is_held() && !out.is_here) {
+    HOLDFAST_ASSIGN(out.together, check_together(shards, records, context));
   }
   return out;
 }

@@ -63,19 +63,28 @@ class Verifier {
     bool is_there = true;   ///< false: the network lacks it as a whole
     bool answered = true;   ///< false: of records that were not read nothing is known
     std::set<ChunkId> bad;  ///< needed records that are not good there
-    [[nodiscard]] bool gives(const ChunkId& id) const { return is_there && answered && !bad.contains(id); }
+    std::optional<ShardPlan> shard = std::nullopt;  ///< it is one of several that give the pack together
+    [[nodiscard]] bool gives(const ChunkId& id) const { return !shard && is_there && answered && !bad.contains(id); }
   };
   struct Pack {
     std::optional<PackRow> row;  ///< nullopt: still open
     bool is_here = false;        ///< its file is in the staging folder
     std::set<ChunkId> bad_here;
     std::vector<Copy> copies;
+    std::optional<Copy> together;  ///< what shards give that are not all good
+    /// Whether copies that were found good give all of it.
+    [[nodiscard]] bool is_held() const;
+    [[nodiscard]] bool gives(const ChunkId& id) const;
   };
   Result<Pack> check_pack(PackNumber number, const std::vector<Record>& records, VerifyLevel level, std::map<std::string, VerifyReport::Network>& networks,
                           const CallContext& context);
   Status check_here(const std::vector<Record>& records, VerifyLevel level, Pack& pack, const CallContext& context);
   Result<Copy> check_copy(const PackRow& pack, const CopyRow& row, const std::vector<Record>& records, VerifyLevel level, VerifyReport::Network& report,
                           const CallContext& context);
+  /// Blocks of a shard: some by level, or all.
+  Status check_shard(const NetworkCopy& copy, ObjectStore& store, VerifyLevel level, VerifyReport::Network& report, Copy& out, const CallContext& context);
+  /// Reads every record through what is left of the shards.
+  Result<Copy> check_together(const std::vector<NetworkCopy>& shards, const std::vector<Record>& records, const CallContext& context);
   /// One copy that is read, and what that gives.
   struct Reading {
     const NetworkCopy& copy;
@@ -99,6 +108,7 @@ class Verifier {
   Parts parts_;
   std::map<CopyId, VerifiedOutcome> findings_;  ///< the worst of the run
   std::map<CopyId, std::vector<std::uint64_t>> good_;  ///< offsets of records that this run has read and found good, ascending: snapshots share them
+  std::map<CopyId, Copy> shards_;               ///< looked at by this run: snapshots share them
   std::set<CopyId> cleared_;                    ///< said to be corrupt by the catalog, and read as a whole and found good
 };
 

@@ -8,7 +8,7 @@
 
 namespace holdfast {
 
-std::uint32_t sharing_domain(std::vector<std::string> networks, bool stands_alone) {
+std::uint32_t sharing_domain(std::vector<std::string> networks, bool stands_alone, const std::optional<std::pair<std::uint8_t, std::uint8_t>>& erasure) {
   std::sort(networks.begin(), networks.end());
   Sha256 hash;
   for (const std::string& network : networks) {
@@ -16,6 +16,7 @@ std::uint32_t sharing_domain(std::vector<std::string> networks, bool stands_alon
     hash.update(as_bytes(std::string_view("\0", 1)));
   }
   if (stands_alone) hash.update(as_bytes(std::string_view("\x01", 1)));
+  if (erasure) hash.update(Bytes{0x02, erasure->first, erasure->second});
   return load_le<std::uint32_t>(hash.finish().view());
 }
 

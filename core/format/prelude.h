@@ -19,6 +19,7 @@ struct ObjectKind {
 
 inline constexpr ObjectKind kPackObject{"HFPACK01", "pack"};
 inline constexpr ObjectKind kPackFooterObject{"HFPKEND1", "pack footer"};
+inline constexpr ObjectKind kShardObject{"HFSHARD1", "shard"};
 inline constexpr ObjectKind kKeyTableObject{"HFKEYTB1", "key table"};
 inline constexpr ObjectKind kGenesisObject{"HFGENES1", "genesis"};
 inline constexpr ObjectKind kKeyringObject{"HFKEYRG1", "keyring"};

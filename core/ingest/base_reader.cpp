@@ -57,7 +57,7 @@ Result<VerifiedRecord> BaseReader::from_network(const ChunkId& id, const ChunkLo
   if (!row) return why;
   for (const NetworkCopy& copy : parts_.placement.copies(row->id)) {
     const auto store = parts_.networks.find(copy.network);
-    if (store == nullptr || !store->traits().is_at_hand) continue;
+    if (copy.shard || store == nullptr || !store->traits().is_at_hand) continue;
     Result<SharedBytes> record = windows_.read(at, row->size_bytes, [&](std::uint64_t offset, MutableByteView out) {
       return store->read(copy.ref, offset, out, with_timeout({}, parts_.clock, kReadTimeout));
     });

@@ -13,10 +13,12 @@ namespace holdfast {
 class PlacementDirectory {
  public:
   virtual ~PlacementDirectory() = default;
-  /// The known copies of a pack, in no particular order; empty when there is none. Does not ask a network.
+  /// The known copies of a pack and shards of it, in no particular order; empty when there is none. Does not ask a network.
   [[nodiscard]] virtual std::vector<NetworkCopy> copies(const PackId& pack) const = 0;
-  /// Whether one of them was not found missing or damaged when it was last looked at. Does not ask a network.
-  [[nodiscard]] virtual bool has_good_copy(const PackId& pack) const = 0;
+  /// Those of them that were not found missing or damaged when they were last looked at. Does not ask a network.
+  [[nodiscard]] virtual std::vector<NetworkCopy> held_copies(const PackId& pack) const = 0;
+  /// Whether those give the pack back. Does not ask a network.
+  [[nodiscard]] bool has_good_copy(const PackId& pack) const { return gives_back(held_copies(pack)); }
 };
 
 }  // namespace holdfast

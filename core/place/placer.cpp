@@ -40,43 +40,47 @@ void Placer::State::changed() {
 }
 
 void Placer::State::add(const StagedPack& pack, bool staged) {
-  PackWork work;
-  work.pack = pack;
-  work.staged = staged;
-  const std::vector<NetworkCopy> copies = parts.directory.copies(pack.id);
-  const auto has = [&](const std::string& name) {
-    return std::any_of(copies.begin(), copies.end(), [&](const NetworkCopy& copy) { return copy.network == name; });
-  };
-  for (const std::string& name : parts.policy.networks(pack.domain)) {
-    Delivery& delivery = work.deliveries[name];
-    if (has(name)) delivery.state = DeliveryState::kPlaced;
-    if (!parts.networks.find(name)) delivery.last_error = "network " + name + " is not configured";
-  }
-  // Copies on networks that the policy no longer names still count for the quorum.
-  for (const NetworkCopy& copy : copies) work.deliveries[copy.network].state = DeliveryState::kPlaced;
-  {
-    const std::lock_guard lock(mutex);
-    packs.try_emplace(pack.number, std::move(work));
-    changed();
-  }
+  add_to_books(work_for(pack, staged, {}));
   drop_if_done(pack.number);
 }
 
-/// What is staged, and packs that left staging before each of their networks had them.
+void Placer::State::add_to_books(PackWork work) {
+  const std::lock_guard lock(mutex);
+  const PackNumber number = work.pack.number;
+  packs.try_emplace(number, std::move(work));
+  changed();
+}
+
+/// What is staged, and packs that left staging before each of their networks had them, or were lost on one since.
 void Placer::State::add_all() {
   for (const StagedPack& pack : parts.stage.closed_packs()) add(pack, true);
   std::vector<PackRow> remote;
   parts.stage.table().for_each([&](const PackRow& row) {
-    if (row.state == PackState::kRemote && row.domain != 0) remote.push_back(row);
+    if (row.state == PackState::kRemote) remote.push_back(row);
   });
-  for (const PackRow& row : remote) {
-    const std::vector<NetworkCopy> copies = parts.directory.copies(row.id);
-    const std::vector<std::string> wanted = parts.policy.networks(row.domain);
-    const bool lacks = std::any_of(wanted.begin(), wanted.end(), [&](const std::string& name) {
-      return std::none_of(copies.begin(), copies.end(), [&](const NetworkCopy& copy) { return copy.network == name; });
-    });
-    if (lacks && !copies.empty()) add({row.number, row.id, row.size_bytes, row.domain, {}}, false);
+  for (const PackRow& row : remote) look_again({row.number, row.id, row.size_bytes, row.domain, {}}, {});
+}
+
+/// Of a pack that is in the books already what was lost is put back among what is to be done.
+void Placer::State::look_again(const StagedPack& pack, const std::set<std::string>& gone) {
+  if (parts.directory.copies(pack.id).empty()) return;
+  PackWork work = work_for(pack, false, gone);
+  const std::lock_guard lock(mutex);
+  const auto found = packs.find(pack.number);
+  if (found == packs.end()) {
+    if (placed_on(work).size() < work.deliveries.size()) packs.emplace(pack.number, std::move(work));
+  } else if (!found->second.dropping) {
+    auto& old = found->second.deliveries;
+    for (const std::string& name : gone) {
+      const auto it = old.find(name);
+      if (it != old.end() && it->second.shard && !work.deliveries.contains(name)) old.erase(it);
+    }
+    for (auto& [name, delivery] : work.deliveries) {
+      const auto it = old.find(name);
+      if (it == old.end() || (it->second.state == DeliveryState::kPlaced && delivery.state != DeliveryState::kPlaced)) old[name] = std::move(delivery);
+    }
   }
+  changed();
 }
 
 MonoTime Placer::State::backoff(std::uint32_t failures) const {
@@ -123,8 +127,7 @@ std::optional<PackNumber> Placer::State::next_for(const std::string& network, Mo
 
 void Placer::State::run_network(const std::string& name, const std::stop_token& stop) {
   while (!stop.stop_requested()) {
-    StagedPack pack;
-    std::shared_ptr<ObjectStore> store;
+    Job job;
     {
       std::unique_lock lock(mutex);
       std::optional<PackNumber> number;
@@ -134,14 +137,14 @@ void Placer::State::run_network(const std::string& name, const std::stop_token& 
       });
       if (!number || stop.stop_requested()) return;
       PackWork& work = packs.at(*number);
-      work.deliveries.at(name).state = DeliveryState::kPutting;
-      pack = work.pack;
-      store = networks.at(name).store;
+      Delivery& delivery = work.deliveries.at(name);
+      delivery.state = DeliveryState::kPutting;
+      job = {work.pack, delivery.shard, delivery.bad, networks.at(name).store};
     }
     CallContext context{MonoTime::max(), stop};
     context = with_timeout(context, parts.clock, options.put_timeout);
-    finish(pack.number, name, deliver(pack, *store, context));
-    drop_if_done(pack.number);
+    finish(job.pack.number, name, deliver(job, context));
+    drop_if_done(job.pack.number);
     if (is_over_soft_limit()) drop_under_pressure();
   }
 }
@@ -149,14 +152,17 @@ void Placer::State::run_network(const std::string& name, const std::stop_token& 
 void Placer::State::note_checking(PackNumber number, const std::string& network) {
   const std::lock_guard lock(mutex);
   const auto found = packs.find(number);
-  if (found != packs.end()) found->second.deliveries.at(network).state = DeliveryState::kChecking;
+  if (found == packs.end()) return;
+  if (const auto delivery = found->second.deliveries.find(network); delivery != found->second.deliveries.end()) delivery->second.state = DeliveryState::kChecking;
 }
 
 void Placer::State::finish(PackNumber number, const std::string& network, const Status& outcome) {
   const std::lock_guard lock(mutex);
   const auto found = packs.find(number);
   if (found == packs.end()) return;
-  Delivery& delivery = found->second.deliveries.at(network);
+  const auto known = found->second.deliveries.find(network);
+  if (known == found->second.deliveries.end()) return;  // given to another network meanwhile
+  Delivery& delivery = known->second;
   NetworkState& about = networks.at(network);
   const MonoTime now = parts.clock.mono_now();
   if (outcome) {
@@ -175,6 +181,8 @@ void Placer::State::finish(PackNumber number, const std::string& network, const 
       about.not_before = backoff(++about.failures);
     }
     log_warning("placing " + pack_name(found->second.pack.id) + " on " + network + ": " + delivery.last_error);
+    const bool goes_on = parts.clock.wall_now() - delivery.failing_since >= std::chrono::nanoseconds(options.move_after).count();
+    if (delivery.shard && goes_on) move_to_spare(found->second, network);
   }
   changed();
 }
@@ -306,6 +314,16 @@ void Placer::start() {
     const std::uint32_t count = std::clamp(traits.calls_in_flight_max, 1U, std::max(1U, state->options.uploads_per_network_max));
     for (std::uint32_t i = 0; i < count; ++i) {
       state->threads.emplace_back([state, name = traits.name](const std::stop_token& stop) { state->run_network(name, stop); });
+    }
+  }
+}
+
+void Placer::look_again(const std::vector<PackRow>& packs, const std::set<std::string>& gone) {
+  for (const PackRow& row : packs) {
+    if (row.state == PackState::kRemote) {
+      state_->look_again({row.number, row.id, row.size_bytes, row.domain, {}}, gone);
+    } else if (const auto staged = state_->parts.stage.closed_pack(row.number)) {
+      state_->look_again(*staged, gone);
     }
   }
 }

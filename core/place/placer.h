@@ -4,6 +4,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,8 @@ class PlacementPolicy {
   virtual ~PlacementPolicy() = default;
   /// Configured names, in order; a network that this run does not have is waited for.
   [[nodiscard]] virtual std::vector<std::string> networks(std::uint32_t domain) const = 0;
+  /// How packs are cut in shards, one on a network: the first networks() get one each, the others are spare. nullopt: all of them get the whole pack.
+  [[nodiscard]] virtual std::optional<ErasureCode> code(std::uint32_t domain) const = 0;
   /// Whether copies on these networks are the quorum that makes a pack *safe* (design §1). Also decides when a staged file may go.
   [[nodiscard]] virtual bool is_safe(std::uint32_t domain, const std::vector<std::string>& networks) const = 0;
 };
@@ -37,6 +40,7 @@ struct PlacerOptions {
   std::chrono::seconds put_timeout{900};           ///< of one pack on one network
   std::chrono::milliseconds backoff_first{1'000};  ///< after a failure on that network; doubles
   std::chrono::milliseconds backoff_max{300'000};
+  std::chrono::seconds move_after{1'800};          ///< of failures in a row, until a shard goes to a network that has none
   std::uint32_t uploads_per_network_max = 4;       ///< bounded by the network's calls_in_flight_max
   std::uint64_t cache_on_drop_max_bytes = 64ULL << 20;  ///< of one pack: its nodes, then its newest data
 };
@@ -80,6 +84,9 @@ class Placer {
   void start();
   /// Cancels what is under way and joins; nothing is lost, a later start goes on.
   void stop();
+  /// Looks whether these packs still are where they have to be by PlacementDirectory::held_copies, and puts back what was found missing or damaged: from staging, another network or from shards.
+  /// Shards that lie on `gone` networks are rebuilt on others of the domain's that have none; whole copies there are left alone. Returns at once; wait_placed waits for it.
+  void look_again(const std::vector<PackRow>& packs, const std::set<std::string>& gone);
   /// Tries failed networks now instead of at the end of their backoff.
   void retry_now();
   /// About how many bytes of whole chunks the newest versions of all databases lean on: what the chunk cache should hold so that the next versions become differences. Where it can't hold them

@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "core/base/waker.h"
@@ -15,8 +16,10 @@
 
 namespace holdfast {
 
-/// One pack on one network.
+/// One pack on one network, or a shard of it.
 struct Delivery {
+  std::optional<ShardPlan> shard;  ///< nullopt: all of the pack
+  std::optional<ObjectRef> bad;    ///< what lies there and was found missing or damaged: goes before it is put again
   PlacementStatus::State state = PlacementStatus::State::kWaiting;
   std::uint32_t failures = 0;
   std::string last_error;
@@ -63,6 +66,15 @@ struct Placer::State {
   // Book-keeping (placer.cpp).
   void add(const StagedPack& pack, bool staged);
   void add_all();
+  void look_again(const StagedPack& pack, const std::set<std::string>& gone);
+  void add_to_books(PackWork work);
+
+  // What has to be done for a pack (work.cpp).
+  PackWork work_for(const StagedPack& pack, bool staged, const std::set<std::string>& gone) const;
+  void assign_whole(PackWork& work, const std::vector<NetworkCopy>& held) const;
+  void assign_shards(PackWork& work, const ErasureCode& code, const std::vector<NetworkCopy>& held, const std::set<std::string>& gone) const;
+  void move_to_spare(PackWork& work, const std::string& network);  // mutex held
+
   void changed();  // mutex held
   void run_timer(const std::stop_token& stop);
   void run_network(const std::string& name, const std::stop_token& stop);
@@ -76,13 +88,26 @@ struct Placer::State {
   bool is_worth_caching(const PackEntry& entry, std::uint64_t cache_bytes) const;
 
   // One delivery (delivery.cpp).
-  Status deliver(const StagedPack& pack, ObjectStore& store, const CallContext& context);
-  Result<ObjectRef> put_once(const StagedPack& pack, ObjectStore& store, const CallContext& context);
-  Result<ObjectRef> put(const StagedPack& pack, ObjectStore& store, const CallContext& context);
+  /// One pack, or shard, and where it goes.
+  struct Job {
+    StagedPack pack;
+    std::optional<ShardPlan> shard;
+    std::optional<ObjectRef> bad;
+    std::shared_ptr<ObjectStore> store;
+  };
+  Status deliver(const Job& job, const CallContext& context);
+  Status deliver_shard(const Job& job, const CallContext& context);
+  Result<MadeShard> make_shard_of(const Job& job, const CallContext& context);
+  Result<ObjectRef> put_once(const Job& job, std::uint64_t size_bytes, const std::function<Result<ObjectRef>()>& put, const CallContext& context);
+  Result<ObjectRef> put_whole(const Job& job, const CallContext& context);
+  [[nodiscard]] PackBytes staged_bytes(const StagedPack& pack) const;
   Status verify_staged(const StagedPack& pack);
-  Result<Bytes> read_from_networks(const StagedPack& pack, const std::string& except, const CallContext& context);
+  Result<Bytes> read_from_networks(const StagedPack& pack, const std::string& except, const CallContext& context) const;
   Result<PackDirectory> directory_of(const StagedPack& pack, ObjectStore& store, const ObjectRef& ref,
                                      const CallContext& context);
+  void take_back(const Job& job, const ObjectRef& ref, const Error& why, const CallContext& context);
+  Result<PackBytes> bytes_of(const Job& job, const CallContext& context);
+  Status check_shard(const Job& job, const MadeShard& made, const ObjectRef& ref, const CallContext& context);
   Status check_sample(const StagedPack& pack, ObjectStore& store, const ObjectRef& ref, const CallContext& context);
   Status read_back(ObjectStore& store, const ObjectRef& ref, const PackEntry& entry, const CallContext& context);
   void note_checking(PackNumber number, const std::string& network);

@@ -67,6 +67,18 @@ Result<std::unique_ptr<DomainRules>> DomainRules::open(std::string path, const N
       rules->databases_[id].push_back(domain);
     }
   }
+  std::size_t codes = 0;
+  if (!in.at_end()) {
+    HOLDFAST_ASSIGN(codes, in.count(6));
+  }
+  for (std::size_t i = 0; i < codes; ++i) {
+    HOLDFAST_ASSIGN(const std::uint32_t domain, in.u32());
+    ErasureCode code;
+    HOLDFAST_ASSIGN(code.k, in.u8());
+    HOLDFAST_ASSIGN(code.n, in.u8());
+    if (!code.is_valid() || !rules->rules_.contains(domain)) return in.corrupt("a code of a domain that can't be");
+    rules->rules_.at(domain).code = code;
+  }
   HOLDFAST_TRY(in.expect_end());
   return rules;
 }
@@ -84,15 +96,20 @@ Bytes DomainRules::encode() const {
     writer.id(id).varint(domains.size());
     for (const std::uint32_t domain : domains) writer.u32(domain);
   }
+  writer.varint(static_cast<std::uint64_t>(std::ranges::count_if(rules_, [](const auto& each) { return each.second.code.has_value(); })));
+  for (const auto& [domain, rule] : rules_) {
+    if (rule.code) writer.u32(domain).u8(rule.code->k).u8(rule.code->n);
+  }
   return out;
 }
 
-Status DomainRules::add(std::uint32_t domain, const std::vector<std::string>& networks, std::uint32_t quorum) {
+Status DomainRules::add(std::uint32_t domain, const std::vector<std::string>& networks, std::uint32_t quorum, const std::optional<ErasureCode>& code) {
   const std::lock_guard lock(mutex_);
   const auto found = rules_.find(domain);
   if (found != rules_.end() && found->second.quorum >= quorum) return ok_status();
   Rule& rule = rules_[domain];
   rule.networks = networks;
+  rule.code = code;
   rule.quorum = std::max(rule.quorum, quorum);
   return replace_file(path_, encode());
 }
@@ -159,12 +176,49 @@ std::uint32_t DomainRules::quorum(std::uint32_t domain) const {
   return out;
 }
 
-bool DomainRules::is_elsewhere(const std::vector<std::string>& networks) const {
-  return std::any_of(networks.begin(), networks.end(), [&](const auto& name) { return site_of(name) != kThisHost; });
+std::size_t DomainRules::count_elsewhere(const std::vector<std::string>& networks) const {
+  return static_cast<std::size_t>(std::ranges::count_if(networks, [&](const auto& name) { return site_of(name) != kThisHost; }));
+}
+
+bool DomainRules::is_elsewhere(const std::vector<std::string>& networks) const { return count_elsewhere(networks) > 0; }
+
+std::optional<ErasureCode> DomainRules::code(std::uint32_t domain) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = rules_.find(domain);
+  return found == rules_.end() ? std::nullopt : found->second.code;
+}
+
+namespace {
+
+/// k - 1 shards give nothing back; each one more does what one whole copy does.
+std::uint32_t holders(const std::optional<ErasureCode>& code, std::uint32_t quorum) {
+  return code ? std::min<std::uint32_t>(code->n, code->k - 1U + quorum) : quorum;
+}
+
+}  // namespace
+
+std::uint32_t DomainRules::holders_needed(std::uint32_t domain) const { return holders(code(domain), quorum(domain)); }
+
+std::size_t DomainRules::holders_wanted(std::uint32_t domain) const {
+  const std::size_t all = networks(domain).size();
+  const auto cut = code(domain);
+  return cut ? std::min<std::size_t>(cut->n, all) : all;
+}
+
+bool DomainRules::is_safe_in(std::uint32_t domain, const std::optional<ErasureCode>& code, const std::vector<std::string>& networks) const {
+  return networks.size() >= holders(code, quorum(domain)) && count_elsewhere(networks) >= (code ? code->k : 1U);
 }
 
 bool DomainRules::is_safe(std::uint32_t domain, const std::vector<std::string>& networks) const {
-  return is_elsewhere(networks) && networks.size() >= quorum(domain);
+  return is_safe_in(domain, code(domain), networks);
+}
+
+bool DomainRules::outlive_one(const std::vector<NetworkCopy>& held, std::size_t known) const {
+  if (held.empty()) return false;
+  std::vector<std::string> names;
+  for (const NetworkCopy& copy : held) names.push_back(copy.network);
+  const auto code = held.front().shard ? std::optional(held.front().shard->plan.code) : std::nullopt;
+  return names.size() >= std::min<std::size_t>(holders(code, 2), known) && count_elsewhere(names) >= (code ? code->k : 1U);
 }
 
 bool DomainRules::can_be_safe(std::uint32_t domain) const { return is_safe(domain, networks(domain)); }

@@ -58,15 +58,24 @@ class DomainRules final : public PlacementPolicy {
   static Result<std::unique_ptr<DomainRules>> open(std::string path, const NetworkSet& networks);
 
   /// Adds a domain, or raises its quorum; durable at return. `quorum` 0: the smaller of 2 and the number of sites.
-  Status add(std::uint32_t domain, const std::vector<std::string>& networks, std::uint32_t quorum);
+  Status add(std::uint32_t domain, const std::vector<std::string>& networks, std::uint32_t quorum, const std::optional<ErasureCode>& code = std::nullopt);
   /// A database's packs go to this domain, which has been added, from now on; durable at return.
   Status note_database(const DatabaseId& database, std::uint32_t domain);
   /// All that its packs went to, the present one last; empty for an unknown database.
   [[nodiscard]] std::vector<std::uint32_t> domains_of(const DatabaseId& database) const;
   [[nodiscard]] std::vector<std::string> networks(std::uint32_t domain) const override;
+  [[nodiscard]] std::optional<ErasureCode> code(std::uint32_t domain) const override;
   [[nodiscard]] bool is_safe(std::uint32_t domain, const std::vector<std::string>& networks) const override;
-  /// How many of the domain's networks a pack must be on: as many as any of its databases asks for today.
+  /// The same of packs that are cut by `code`, or whole, whatever the domain's are: by its quorum.
+  [[nodiscard]] bool is_safe_in(std::uint32_t domain, const std::optional<ErasureCode>& code, const std::vector<std::string>& networks) const;
+  /// On how many of the domain's networks whole objects must be: as many as any of its databases asks for today.
   [[nodiscard]] std::uint32_t quorum(std::uint32_t domain) const;
+  /// On how many of them packs, or their shards, must be, so that as many networks can fail as with `quorum` whole copies.
+  [[nodiscard]] std::uint32_t holders_needed(std::uint32_t domain) const;
+  /// And on how many they are when all is placed.
+  [[nodiscard]] std::size_t holders_wanted(std::uint32_t domain) const;
+  /// Whether these copies outlive the loss of a network, and of this machine: two whole ones, or one shard more than it takes, where there are so many.
+  [[nodiscard]] bool outlive_one(const std::vector<NetworkCopy>& held, std::size_t known) const;
   /// Whether one of them is on another site than this machine.
   [[nodiscard]] bool is_elsewhere(const std::vector<std::string>& networks) const;
   /// Whether *safe* can ever be reached: enough networks, one of them on another site.
@@ -76,9 +85,11 @@ class DomainRules final : public PlacementPolicy {
   struct Rule {
     std::vector<std::string> networks;
     std::uint32_t quorum = 0;
+    std::optional<ErasureCode> code;
   };
   DomainRules(std::string path, const NetworkSet& networks) : path_(std::move(path)), networks_(networks) {}
   [[nodiscard]] std::string site_of(const std::string& network) const;
+  [[nodiscard]] std::size_t count_elsewhere(const std::vector<std::string>& networks) const;
   [[nodiscard]] std::uint32_t quorum_of(const Rule& rule) const;
   [[nodiscard]] std::vector<const Rule*> successors(std::uint32_t domain) const;
   [[nodiscard]] Bytes encode() const;

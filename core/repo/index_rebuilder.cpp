@@ -5,6 +5,7 @@
 #include <atomic>
 
 #include "core/base/log.h"
+#include "core/store/pack_sources.h"
 
 namespace holdfast {
 namespace {
@@ -116,7 +117,6 @@ Status IndexRebuilder::wait_beyond(const Progress& seen, const CallContext& cont
 
 Result<PackDirectory> IndexRebuilder::read_directory(const PackRow& row, const CallContext& context) const {
   const ByteView key = parts_.maintenance_key.view();
-  Status problem;
   const auto staged = read_pack_directory(
       [&](std::uint64_t offset, std::uint64_t size) -> Result<Bytes> {
         HOLDFAST_ASSIGN(auto bytes, parts_.stage.read(row.number, offset, size));
@@ -125,7 +125,6 @@ Result<PackDirectory> IndexRebuilder::read_directory(const PackRow& row, const C
       },
       row.size_bytes, &row.id, key);
   if (staged) return staged;
-  problem.keep_first(staged.error());
   const auto kept = read_pack_directory(
       [&](std::uint64_t offset, std::uint64_t size) -> Result<Bytes> {
         HOLDFAST_ASSIGN(auto bytes, parts_.stage.kept_nodes().read_range(row.id, {offset, size}));
@@ -134,22 +133,20 @@ Result<PackDirectory> IndexRebuilder::read_directory(const PackRow& row, const C
       },
       row.size_bytes, &row.id, key);
   if (kept) return kept;
-  for (const auto& copy : parts_.view.copies(row.id)) {
-    const auto store = parts_.networks.find(copy.network);
-    if (store == nullptr) continue;
-    auto directory = read_pack_directory(
-        [&](std::uint64_t offset, std::uint64_t size) -> Result<Bytes> {
-          Bytes bytes(size);
-          HOLDFAST_TRY(store->read(copy.ref, offset, bytes, context));
-          return bytes;
-        },
-        row.size_bytes, &row.id, key);
-    if (directory) return directory;
-    // A network that doesn't answer may have it, whatever the others say.
-    const bool may_have_it = !problem && retry_advice(problem.error().code()) == RetryAdvice::kSameSource;
-    if (!may_have_it) problem = std::move(directory).error().on_network(copy.network);
-  }
-  return std::move(problem).error().with_context("directory of pack " + row.id.hex());
+  std::optional<PackDirectory> found;
+  const Status read = read_pack_from_any(parts_.networks, parts_.clock, parts_.view.copies(row.id), {}, context, [&](ObjectReader& reader, const ObjectRef& pack) -> Status {
+    HOLDFAST_ASSIGN(found, read_pack_directory(
+                               [&](std::uint64_t offset, std::uint64_t size) -> Result<Bytes> {
+                                 Bytes bytes(size);
+                                 HOLDFAST_TRY(reader.read(pack, offset, bytes, context));
+                                 return bytes;
+                               },
+                               row.size_bytes, &row.id, key));
+    return ok_status();
+  });
+  if (read) return *std::move(found);
+  const Error& why = retry_advice(staged.error().code()) == RetryAdvice::kSameSource ? staged.error() : read.error();
+  return why.with_context("directory of pack " + row.id.hex());
 }
 
 Status IndexRebuilder::index_pack(PackNumber number, const std::stop_token& stop) {

@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "core/catalog/genesis.h"
+#include "core/erasure/erasure_code.h"
 #include "core/repo/cron.h"
 
 namespace holdfast {
@@ -103,6 +104,7 @@ Status decode_line(std::string_view line, NamedPolicy& out) {
   if (key == "strategy") return assign(policy.strategy, in.text());
   if (key == "networks") return assign(policy.networks, in.texts());
   if (key == "write_quorum") return in.number(policy.write_quorum);
+  if (key == "erasure") return assign(policy.erasure, in.text());
   if (key == "seal_after_idle") return in.seconds(policy.seal_after_idle);
   if (key == "seal_wait") return in.seconds(policy.seal_wait);
   if (key == "max_age") return in.seconds(policy.max_age);
@@ -126,6 +128,7 @@ std::string encode_policy(const std::string& name, const DatabasePolicy& policy)
   line("strategy", toml_of(policy.strategy));
   line("networks", toml_of(policy.networks));
   line("write_quorum", std::to_string(policy.write_quorum));
+  if (!policy.erasure.empty()) line("erasure", toml_of(policy.erasure));
   line("seal_after_idle", std::to_string(policy.seal_after_idle.count()));
   line("seal_wait", std::to_string(policy.seal_wait.count()));
   line("max_age", std::to_string(policy.max_age.count()));
@@ -170,6 +173,7 @@ Status check_policy(const DatabasePolicy& policy) {
   if (policy.strategy != "incremental" && policy.strategy != "full" && policy.strategy != "realtime" && policy.strategy != "compliance") {
     return Error(ErrorCode::kInvalidArgument, "strategy is one of incremental, full, realtime, compliance; not \"" + policy.strategy + "\"");
   }
+  if (!policy.erasure.empty()) HOLDFAST_TRY(ErasureCode::parse(policy.erasure));
   if (policy.seal_after_idle.count() < 0 || policy.seal_wait.count() < 0 || policy.max_age.count() < 0) {
     return Error(ErrorCode::kInvalidArgument, "seal_after_idle, seal_wait and max_age are not negative");
   }

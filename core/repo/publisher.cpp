@@ -7,6 +7,7 @@
 #include "core/base/log.h"
 #include "core/catalog/log_segment.h"
 #include "core/repo/publisher_lane.h"
+#include "core/store/verifying_reader.h"
 
 namespace holdfast {
 namespace {
@@ -156,25 +157,47 @@ Result<Bytes> Publisher::make_object(const MetaPlan& plan, const MetaObject& met
 Status Publisher::check_places(Lane& lane, const HeadReader::OwnHead& own, const CallContext& context) {
   const MonoTime now = parts_.clock.mono_now();
   bool is_due = lane.places_at == MonoTime{} || now - lane.places_at > kRepublishAfter;
+  bool is_read = false;
   {
     const std::lock_guard lock(mutex_);
+    is_read = lane.is_look_asked;
     const bool is_lost = !own.is_there && lane.published.state.size > 0 && lane.published.slot == own.slot;
     if (is_lost) lane.published = {};
-    is_due = is_due || is_lost;
+    is_due = is_due || is_lost || is_read;
   }
   if (!is_due) return ok_status();
   if (!own.is_there) lane.places.clear();
   for (auto at = lane.places.begin(); at != lane.places.end();) {
-    HOLDFAST_ASSIGN(const Durability found, lane.store->probe(at->second.ref, context));
-    if (found != Durability::kAbsent) {
+    HOLDFAST_ASSIGN(const bool is_good, is_place_good(lane, at->second, is_read, context));
+    if (is_good) {
       ++at;
       continue;
     }
-    log_warning(lane.store->traits().name + " lost a " + std::string(meta_type_name(std::get<0>(at->first))) + ": it is put there again");
+    log_warning(lane.store->traits().name + " lost or spoilt a " + std::string(meta_type_name(std::get<0>(at->first))) + ": it is put there again");
     at = lane.places.erase(at);
   }
   lane.places_at = now;
   return ok_status();
+}
+
+/// What is spoilt is removed, so that the same can be put under its name.
+Result<bool> Publisher::is_place_good(Lane& lane, const Place& place, bool is_read, const CallContext& context) {
+  HOLDFAST_ASSIGN(const Durability found, lane.store->probe(place.ref, context));
+  if (found == Durability::kAbsent || !is_read) return found != Durability::kAbsent;
+  const auto read = VerifyingReader(*lane.store).read_object(place.ref, place.digest, context);
+  if (read) return true;
+  const ErrorCode code = read.error().code();
+  if (code != ErrorCode::kCorrupt && code != ErrorCode::kOutOfRange && code != ErrorCode::kNotFound) return read.error();
+  if (lane.store->traits().can_remove) HOLDFAST_TRY(lane.store->remove(place.ref, context));
+  return false;
+}
+
+void Publisher::look_again() {
+  {
+    const std::lock_guard lock(mutex_);
+    for (auto& lane : lanes_) lane->dirty = lane->is_look_asked = true;
+  }
+  wake_.notify_all();
 }
 
 Status Publisher::put_missing(Lane& lane, MetaPlan& plan, const CallContext& context) {
@@ -247,6 +270,7 @@ Status Publisher::publish(Lane& lane, const CallContext& context) {
   }
   const std::lock_guard lock(mutex_);
   lane.published = plan.state;
+  lane.is_look_asked = false;
   lane.locator = locator;
   return ok_status();
 }
@@ -270,7 +294,7 @@ Status Publisher::flush(std::size_t count, const CallContext& context, const std
   auto present = wanted;
   const auto shows = [&](const Lane& lane) {
     // The same log, longer, has all of it, and so has the present incarnation when another one began meanwhile; one that ended has not.
-    if (lane.published.state.size == 0 || lane.published.slot != present.slot || lane.published.key_count < wanted.key_count) return false;
+    if (lane.is_look_asked || lane.published.state.size == 0 || lane.published.slot != present.slot || lane.published.key_count < wanted.key_count) return false;
     return lane.published.log == wanted.log ? lane.published.state.size >= wanted.state.size : lane.published.log == present.log;
   };
   const auto done = [&] { return static_cast<std::size_t>(std::count_if(lanes.begin(), lanes.end(), [&](const Lane* lane) { return shows(*lane); })); };

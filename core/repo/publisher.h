@@ -16,6 +16,8 @@ struct MetaPlan {
   std::vector<MetaObject> metas;
 };
 
+struct Place;
+
 /// Adds [covered, total) to the runs of `counts`, merging the last runs while they are not larger than what would follow: the counts of the new runs.
 /// Sums are kept. Pure.
 std::vector<std::uint64_t> merge_runs(std::vector<std::uint64_t> counts, std::uint64_t total);
@@ -41,6 +43,9 @@ class Publisher {
   void stop();
   /// There is something new; it goes out within about two seconds.
   void poke();
+
+  /// Has every object of the catalog that a head names read again, on all networks, and put back what is missing or spoilt. Returns at once; flush() waits for it.
+  void look_again();
 
   /// Publishes now and waits until at least `count` networks (all of them when it is larger; only `network` where one is named) show everything that is in the log
   /// by now.
@@ -68,6 +73,7 @@ class Publisher {
   MetaPlan plan();
   Result<Bytes> make_object(const MetaPlan& plan, const MetaObject& meta) const;
   Status check_places(Lane& lane, const HeadReader::OwnHead& own, const CallContext& context);
+  Result<bool> is_place_good(Lane& lane, const Place& place, bool is_read, const CallContext& context);
   Status put_missing(Lane& lane, MetaPlan& plan, const CallContext& context);
   Result<Bytes> make_head(const MetaPlan& plan) const;
   void load_places(Lane& lane);

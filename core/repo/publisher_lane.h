@@ -23,6 +23,7 @@ struct Publisher::Lane {
   MonoTime places_at{};                ///< when `places` were last compared with the network; the lane's own thread only
   bool checked = false;                ///< the first head of this run was seen to stand; the lane's own thread only
   bool dirty = false;
+  bool is_look_asked = false;          ///< each object is to be read again
   std::uint32_t failures = 0;
   WallNanos failing_since = 0;
   std::uint64_t attempts = 0;

@@ -24,6 +24,7 @@ struct DatabasePolicy {
   std::string strategy = "incremental";
   std::vector<std::string> networks;       ///< empty: the repository's default
   std::uint32_t write_quorum = 0;          ///< 0: the smaller of 2 and the number of sites
+  std::string erasure;                     ///< "K/N": packs lie in N shards on N networks, any K of which give them back; empty: whole packs on every network
   std::chrono::seconds seal_after_idle{600};
   std::chrono::seconds seal_wait{6 * 3600};
   std::chrono::seconds max_age{26 * 3600};
@@ -162,6 +163,7 @@ struct StatusReport {
     std::optional<std::uint64_t> capacity_bytes, used_bytes;
     double latency_ms = 0;
     std::uint64_t faults = 0;  ///< wrong bytes that verification caught
+    std::vector<std::string> warnings;  ///< what will be lost there if nobody acts
   };
   std::vector<Network> networks;
   struct Pending {
@@ -212,6 +214,21 @@ struct VerifyReport {
   };
   std::vector<Snapshot> snapshots;
   Health health = Health::kHealthy;
+};
+
+/// What heal() found and did.
+struct HealReport {
+  struct Network {
+    std::string name;
+    std::uint64_t looked_at = 0, good = 0, missing = 0, corrupt = 0, unreachable = 0;
+    std::vector<std::string> problems;  ///< at most 20, for people
+  };
+  std::vector<Network> networks;
+  std::vector<std::string> gone;     ///< not configured, or silent: shards that lie there are rebuilt elsewhere
+  std::uint64_t packs_lacking = 0;   ///< packs that lacked a copy or a shard
+  std::uint64_t packs_mended = 0;    ///< of those, packs that now have all again
+  std::uint64_t packs_lost = 0;      ///< of those, packs that nothing gives back
+  std::vector<std::string> left;     ///< why the others are not mended yet; at most 20, for people
 };
 
 /// A repository opened on this machine: the owner's view of everything. Exactly one object a state folder (flock). Safe from any thread.
@@ -320,6 +337,14 @@ class Repository {
   virtual Result<VerifyReport> verify(const std::vector<SnapshotId>& ids, VerifyLevel level,
                                       const std::function<void(std::uint64_t done, std::uint64_t total)>& progress,
                                       const CallContext& context) = 0;
+  struct HealOptions {
+    std::vector<SnapshotId> snapshots;          ///< only packs that these need; empty: every pack that the catalog knows, and the catalog itself
+    VerifyLevel level = VerifyLevel::kSample;   ///< how each copy is looked at
+    bool dry_run = false;                       ///< found and recorded, not mended
+  };
+  /// Looks at every copy on every network, has what was lost put back from good copies or shards, and waits for it: until all is mended, or what is left has failed at least
+  /// once (the background goes on with that). Errors: kDeadlineExceeded, kCancelled, kNotFound (a snapshot).
+  virtual Result<HealReport> heal(const HealOptions& what, const std::function<void(std::uint64_t done, std::uint64_t total)>& progress, const CallContext& context) = 0;
   /// What is waited for, by network; never asks one.
   virtual std::vector<Awaited> awaited() const = 0;
   /// Makes durable here what was written; `until_safe`: also closes open packs, uploads, and publishes heads, as far as

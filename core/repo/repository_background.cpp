@@ -212,7 +212,7 @@ Status RepositoryImpl::adopt_locked(bool everything) {
     if (copies.empty() || stage_->table().find(id)) return;
     PackRow row;
     row.id = id;
-    row.size_bytes = copies.front().copy.ref.size_bytes;
+    row.size_bytes = copies.front().copy.object_bytes();
     row.state = PackState::kRemote;
     rows.push_back(row);
   });

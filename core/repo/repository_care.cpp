@@ -63,6 +63,7 @@ std::vector<StatusReport::Network> RepositoryImpl::network_states() {
     network.state = health->reachable ? "ok" : "unreachable";
     network.used_bytes = health->used_bytes;
     network.capacity_bytes = health->capacity_bytes;
+    network.warnings = health->warnings;
     if (!health->reachable) network.last_error = health->detail;
   };
   std::vector<std::jthread> threads;
@@ -129,7 +130,7 @@ Result<std::size_t> RepositoryImpl::place_all(const CallContext& context) {
   // Where no network is on another site, nothing becomes safe: there, all networks having everything is as far as it goes.
   const Placer::Enough enough = [this](std::uint32_t domain, const std::vector<std::string>& networks) {
     if (rules_->can_be_safe(domain)) return rules_->is_safe(domain, networks);
-    return networks.size() >= rules_->networks(domain).size();
+    return networks.size() >= rules_->holders_wanted(domain);
   };
   HOLDFAST_TRY(placer_->wait_placed(stage_->last_number(), enough, context));
   HOLDFAST_TRY(state_safety());

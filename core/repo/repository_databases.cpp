@@ -42,6 +42,15 @@ Inode new_root(std::uint32_t uid, std::uint32_t gid, std::uint32_t mode, WallNan
   return root;
 }
 
+/// Errors: kInvalidArgument where there are fewer networks than shards.
+Status RepositoryImpl::check_networks(const DatabasePolicy& policy) const {
+  if (policy.erasure.empty()) return ok_status();
+  HOLDFAST_ASSIGN(const ErasureCode code, ErasureCode::parse(policy.erasure));
+  const std::size_t count = networks_of(policy).size();
+  if (count >= code.n) return ok_status();
+  return Error(ErrorCode::kInvalidArgument, "erasure " + code.text() + " wants a network for each of " + std::to_string(code.n) + " shards, and the database has " + std::to_string(count) + ": name more in networks");
+}
+
 std::vector<std::string> RepositoryImpl::networks_of(const DatabasePolicy& policy) const {
   if (!policy.networks.empty()) return policy.networks;
   if (!options_.default_networks.empty()) return options_.default_networks;
@@ -54,9 +63,13 @@ Result<LiveTreeOptions> RepositoryImpl::options_of(const DatabaseId& id, const D
   const auto networks = networks_of(policy);
   LiveTreeOptions out;
   out.database = id;
-  out.domain = sharing_domain(networks, stands_alone(policy));
+  std::optional<ErasureCode> code;
+  if (!policy.erasure.empty()) {
+    HOLDFAST_ASSIGN(code, ErasureCode::parse(policy.erasure));
+  }
+  out.domain = sharing_domain(networks, stands_alone(policy), code ? std::optional(std::pair(code->k, code->n)) : std::nullopt);
   out.chunk_sizes = policy.chunk_sizes;
-  HOLDFAST_TRY(rules_->add(out.domain, networks, policy.write_quorum));
+  HOLDFAST_TRY(rules_->add(out.domain, networks, policy.write_quorum, code));
   HOLDFAST_TRY(rules_->note_database(id, out.domain));
   pipeline_->set_domain(out.domain, {.zstd_level = policy.zstd_level, .stands_alone = stands_alone(policy)});
   std::uint64_t liked = 0;
@@ -119,6 +132,7 @@ std::vector<std::string> RepositoryImpl::database_names() const {
 Status RepositoryImpl::create_database(const std::string& name, const DatabasePolicy& policy, std::uint32_t uid, std::uint32_t gid) {
   HOLDFAST_TRY(check_database_name(name));
   HOLDFAST_TRY(check_policy(policy));
+  HOLDFAST_TRY(check_networks(policy));
   if (const auto owner = named_user(policy.owner)) {
     uid = owner->uid;
     gid = owner->gid;
@@ -177,6 +191,7 @@ Status RepositoryImpl::check_strategy_change(const Database& database, const Dat
 
 Status RepositoryImpl::set_policy(const std::string& database, const DatabasePolicy& policy) {
   HOLDFAST_TRY(check_policy(policy));
+  HOLDFAST_TRY(check_networks(policy));
   HOLDFAST_ASSIGN(const auto found, find(database));
   HOLDFAST_TRY(check_strategy_change(*found, policy));
   HOLDFAST_TRY(apply_to_root(*found, policy));

@@ -6,6 +6,7 @@
 #include <shared_mutex>
 #include <thread>
 
+#include "core/heal/steward.h"
 #include "core/ingest/ingest_pipeline.h"
 #include "core/ingest/stored_chunk_source.h"
 #include "core/place/placer.h"
@@ -66,6 +67,7 @@ class RepositoryImpl final : public Repository {
   StatusReport status() override;
   Result<VerifyReport> verify(const std::vector<SnapshotId>& ids, VerifyLevel level,
                               const std::function<void(std::uint64_t, std::uint64_t)>& progress, const CallContext& context) override;
+  Result<HealReport> heal(const HealOptions& what, const std::function<void(std::uint64_t, std::uint64_t)>& progress, const CallContext& context) override;
   std::vector<Awaited> awaited() const override;
   Status settle(bool until_safe, const CallContext& context) override;
   Status make_safe(const CallContext& context) override;
@@ -98,6 +100,7 @@ class RepositoryImpl final : public Repository {
   Status clean_after_power_loss();
 
   // Databases.
+  Status check_networks(const DatabasePolicy& policy) const;
   std::vector<std::string> networks_of(const DatabasePolicy& policy) const;
   Result<LiveTreeOptions> options_of(const DatabaseId& id, const DatabasePolicy& policy);
   Result<DatabasePtr> find(const std::string& name) const;
@@ -169,6 +172,8 @@ class RepositoryImpl final : public Repository {
   Status stage_all();
   Result<std::size_t> place_all(const CallContext& context);
   Status publish_on(std::size_t quorum, const CallContext& context);
+  Result<std::set<PackId>> packs_of(const std::vector<SnapshotId>& ids, const CallContext& context);
+  Status wait_mended(const std::vector<PackRow>& packs, const CallContext& context) const;
   Status expect_safe(const SnapshotId& id) const;
   bool holds_anything(const Database& database) const;
   static Error never_safe(const std::vector<std::string>& databases);
@@ -190,6 +195,7 @@ class RepositoryImpl final : public Repository {
   std::unique_ptr<Stage> stage_;
   std::unique_ptr<Journal> journal_;
   std::shared_ptr<PlainCache> plain_cache_;
+  std::unique_ptr<Steward> steward_;  ///< told of faults as long as anything reads
   std::unique_ptr<ReplicatedReader> replicated_;
   std::unique_ptr<StoredChunkSource> source_;
   std::unique_ptr<IndexRebuilder> rebuilder_;

@@ -113,6 +113,14 @@ Status RepositoryImpl::open_stage() {
                                      secrets_->keys->maintenance());
   heads_ = std::make_unique<HeadReader>(*catalog_, secrets_, *options_.networks);
   publisher_ = std::make_unique<Publisher>(Publisher::Parts{*catalog_, *heads_, secrets_, *options_.networks, *options_.clock, paths_});
+  steward_ = std::make_unique<Steward>(
+      StewardOptions{},
+      Steward::Parts{*stage_, catalog_->view(), *options_.networks, *placer_, *options_.clock, *options_.random, [this](std::span<const LogEntry> entries) { return catalog_->append(entries); },
+                     [this] { publisher_->look_again(); }},
+      secrets_->keys->maintenance());
+  replicated_->on_fault([this](const std::string& network, ErrorCode code, const std::string&) {
+    if (code == ErrorCode::kCorrupt || code == ErrorCode::kNotFound || code == ErrorCode::kOutOfRange) steward_->suspect(network);
+  });
   return ok_status();
 }
 
@@ -180,6 +188,7 @@ void RepositoryImpl::start_background() {
   expect_bases();
   placer_->start();
   publisher_->start();
+  steward_->start();
   const bool is_lost = stores_.index->position() == 0 && stage_->table().count() > 0;
   const auto adopted = adopt_packs(is_lost || path_exists(paths_.reindex()));
   if (!adopted) log_warning("taking note of other writers' packs: " + adopted.error().message());
@@ -203,6 +212,7 @@ Status RepositoryImpl::close() {
   for (auto* thread : threads) {
     if (thread->joinable()) thread->join();
   }
+  if (steward_) steward_->stop();
   // What did not open whole must not speak for the state: a checkpoint would say half of it and delete the journal that has the rest.
   if (!is_started_) return ok_status();
   rebuilder_->stop();

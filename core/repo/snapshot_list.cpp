@@ -73,13 +73,15 @@ std::vector<std::string> intersection(const std::vector<std::string>& left, cons
   return out;
 }
 
-std::vector<std::string> good_networks(const std::vector<CopyRow>& copies) {
+std::vector<std::string> networks_of(const std::vector<NetworkCopy>& copies) {
   std::vector<std::string> out;
-  for (const auto& row : copies) {
-    if (row.outcome == VerifiedOutcome::kGood || row.outcome == VerifiedOutcome::kUnreachable) out.push_back(row.copy.network);
-  }
+  for (const auto& copy : copies) out.push_back(copy.network);
   std::sort(out.begin(), out.end());
   return out;
+}
+
+std::optional<ErasureCode> code_of(const std::vector<NetworkCopy>& copies) {
+  return copies.empty() || !copies.front().shard ? std::nullopt : std::optional(copies.front().shard->plan.code);
 }
 
 bool is_id_prefix(const std::string& spec) {
@@ -158,21 +160,21 @@ SafetyTable::SafetyTable(const Stage& stage, const CatalogView& view, const Doma
     for (; expected < row.number; ++expected) gaps.push_back(expected);
     expected = row.number + 1;
     const auto copies = view.copy_rows(row.id);
-    const auto networks = good_networks(copies);
+    const std::vector<NetworkCopy> held = good_copies(copies);
+    const auto networks = networks_of(held);
     if (row.domain == 0) {
       other_networks_ = has_others_ ? intersection(other_networks_, networks) : networks;
       has_others_ = true;
-      others_.try_emplace(networks, row.number);
+      others_.try_emplace({networks, code_of(held), gives_back(held)}, row.number);
       // What other writers' quorums are is not known: two copies where there were so many, and one of them away from here.
-      const bool is_enough = networks.size() >= std::min<std::size_t>(2, copies.size()) && rules.is_elsewhere(networks);
-      others_spoilt_ = others_spoilt_ || (networks.size() < copies.size() && !is_enough);
+      others_spoilt_ = others_spoilt_ || (networks.size() < copies.size() && !rules.outlive_one(held, copies.size()));
       return;
     }
     auto& steps = steps_[row.domain];
     Step step = steps.empty() ? Step{0, true, false, false, networks} : steps.back();
     step.number = row.number;
     step.all_safe = step.all_safe && rules.is_safe(row.domain, networks);
-    step.any_lost = step.any_lost || (networks.empty() && row.state != PackState::kStaged);
+    step.any_lost = step.any_lost || (!gives_back(held) && row.state != PackState::kStaged);
     step.any_copy = step.any_copy || !networks.empty();
     step.networks = intersection(step.networks, networks);
     steps.push_back(std::move(step));
@@ -219,8 +221,8 @@ SafetyTable::Answer SafetyTable::own(const Reach& reach, bool stated_safe) const
   if (is_open) return answer;
   // Where this writer stored nothing for it, its chunks are in packs that were here before.
   if (reach.inherited || !all) {
-    for (const auto& [networks, first] : others_) {
-      if (first <= reach.last) add({first, rules_.is_safe(present, networks), false, !networks.empty(), networks});
+    for (const auto& [held, first] : others_) {
+      if (first <= reach.last) add({first, rules_.is_safe_in(present, held.code, held.networks), !held.gives_back, !held.networks.empty(), held.networks});
     }
   }
   if (!all) {

@@ -67,7 +67,15 @@ class SafetyTable {
   bool has_others_ = false;
   bool others_spoilt_ = false;
   std::vector<std::string> other_networks_;
-  std::map<std::vector<std::string>, PackNumber> others_;  ///< each set of networks that holds a pack of others, and the first such pack
+  /// Networks that hold a pack of others, or its shards.
+  struct Holders {
+    std::vector<std::string> networks;
+    std::optional<ErasureCode> code = std::nullopt;
+    bool gives_back = true;
+    [[nodiscard]] auto key() const { return std::tuple(networks, code ? code->k : 0, code ? code->n : 0, gives_back); }
+    friend bool operator<(const Holders& a, const Holders& b) { return a.key() < b.key(); }
+  };
+  std::map<Holders, PackNumber> others_;  ///< each, and the first such pack
 };
 
 }  // namespace holdfast

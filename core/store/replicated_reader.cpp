@@ -7,6 +7,7 @@
 #include <condition_variable>
 
 #include "core/base/log.h"
+#include "core/store/pack_sources.h"
 
 namespace holdfast {
 
@@ -20,6 +21,7 @@ constexpr double kMarkMax = 64;
 constexpr double kMarkOfLate = 0.5;  // what one that was unavailable once has after mark_halves_after
 // Until it is measured.
 constexpr std::chrono::minutes kTellEvery{1};
+constexpr std::chrono::nanoseconds kNoCompany = std::chrono::hours(24);
 constexpr double kLatencyHereMs = 5;
 constexpr double kLatencyElsewhereMs = 200;
 constexpr double kSmoothing = 0.2;  // weight of the newest measurement
@@ -131,11 +133,22 @@ std::vector<NetworkCopy> ReplicatedReader::in_order(const std::vector<NetworkCop
   return order;
 }
 
+/// Whole copies first: one request gives all of a range, and nothing has to be rebuilt.
+std::vector<ReplicatedReader::Source> ReplicatedReader::sources_of(const std::vector<NetworkCopy>& copies) const {
+  std::vector<Source> sources;
+  const std::vector<NetworkCopy> order = in_order(copies);
+  for (const NetworkCopy& copy : order) {
+    if (!copy.shard) sources.push_back({copy});
+  }
+  if (Source shards = shards_among(order); !shards.empty()) sources.push_back(std::move(shards));
+  return sources;
+}
+
 bool ReplicatedReader::is_at_hand(const std::vector<NetworkCopy>& copies) const {
   const MonoTime now = clock_.mono_now();
   return std::ranges::any_of(copies, [&](const NetworkCopy& copy) {
     const auto network = networks_.find(copy.network);
-    if (!network || !network->traits().is_at_hand) return false;
+    if (!network || !network->traits().is_at_hand || copy.shard) return false;
     const std::lock_guard lock(mutex_);
     const auto health = health_.find(copy.network);
     return health == health_.end() || mark_now(health->second, now) < kMarkOfLate;
@@ -222,9 +235,49 @@ std::chrono::nanoseconds ReplicatedReader::hedge_delay(const NetworkCopy& copy) 
                                               options_.hedge_min, options_.hedge_max);
 }
 
+void ReplicatedReader::note_answer(const std::string& network, std::chrono::nanoseconds took, std::uint64_t size_bytes, bool is_good) {
+  note_latency(network, took);
+  note_pace(network, took, size_bytes);
+  const std::lock_guard lock(mutex_);
+  health_[network].faults.reads += is_good ? 1 : 0;
+}
+
+Result<ReplicatedReader::Answer> ReplicatedReader::ask(const Source& source, const Wanted& wanted, VerifyingReader::Place place, const CallContext& context) {
+  return source.front().shard ? ask_shards(source, wanted, context) : ask_network(source.front(), wanted, place, context);
+}
+
+ShardWatch ReplicatedReader::watch_shards() {
+  return {.answered = [this](const std::string& network, std::chrono::nanoseconds took, std::uint64_t size_bytes) { note_answer(network, took, size_bytes, true); },
+          .failed = [this](const std::string& network, const Error& error) { note_fault(network, error); },
+          .called_off = [this](const std::string& network, std::chrono::nanoseconds took) { note_latency(network, took); },
+          .patience = [this](const NetworkCopy& copy) { return options_.hedge_max.count() == 0 ? kNoCompany : hedge_delay(copy); }};
+}
+
+/// The records through shards, going around those that lie. An answer has at least one good part.
+Result<ReplicatedReader::Answer> ReplicatedReader::ask_shards(const std::vector<NetworkCopy>& shards, const Wanted& wanted, const CallContext& context) {
+  if (wanted.object) return Error(ErrorCode::kInvalidArgument, "only packs lie in shards");
+  ShardedObject object(networks_, clock_, shards, watch_shards());
+  VerifyingReader reader(object);
+  Answer parts;
+  const Status read = read_shards(object, context, [&]() -> Status {
+    HOLDFAST_ASSIGN(auto records, reader.read_records(object.ref(), wanted.records, context));
+    parts.assign(records.size(), std::nullopt);
+    std::size_t bad = 0;
+    for (std::size_t i = 0; i < records.size(); ++i) {
+      if (records[i]) parts[i] = *std::move(records[i]);
+      if (!parts[i]) ++bad;
+    }
+    if (bad == 0) return ok_status();
+    return Error(ErrorCode::kCorrupt, std::to_string(bad) + " of " + std::to_string(records.size()) + " records of " + object.ref().locator + " do not verify");
+  });
+  const bool has_good = std::ranges::any_of(parts, [](const auto& part) { return part.has_value(); });
+  if (read || has_good) return parts;
+  return Error(read.error()).on_network(object.traits().name);
+}
+
 /// Asks one network; notes what it was worth. An answer has at least one good part.
-Result<ReplicatedReader::Answer> ReplicatedReader::ask(const NetworkCopy& copy, const Wanted& wanted,
-                                                       VerifyingReader::Place place, const CallContext& context) {
+Result<ReplicatedReader::Answer> ReplicatedReader::ask_network(const NetworkCopy& copy, const Wanted& wanted,
+                                                               VerifyingReader::Place place, const CallContext& context) {
   const auto network = networks_.find(copy.network);
   if (!network) return Error(ErrorCode::kUnavailable, "not configured in this run").on_network(copy.network);
   VerifyingReader reader(*network, place);
@@ -255,16 +308,11 @@ Result<ReplicatedReader::Answer> ReplicatedReader::ask(const NetworkCopy& copy, 
     return std::move(answer).error().on_network(copy.network);
   }
   const auto good = static_cast<std::size_t>(std::ranges::count_if(*answer, [](const auto& part) { return part.has_value(); }));
-  note_latency(copy.network, took);
   std::uint64_t size_bytes = 0;
   for (const auto& part : *answer) {
     if (part) size_bytes += std::visit([](const auto& bytes) { return bytes.size(); }, *part);
   }
-  note_pace(copy.network, took, size_bytes);
-  {
-    const std::lock_guard lock(mutex_);
-    health_[copy.network].faults.reads += good > 0 ? 1 : 0;
-  }
+  note_answer(copy.network, took, size_bytes, good > 0);
   if (good == answer->size()) return answer;
   Error wrong(ErrorCode::kCorrupt, std::to_string(answer->size() - good) + " of " + std::to_string(answer->size()) +
                                        " records of " + copy.ref.locator + " do not verify");
@@ -273,14 +321,14 @@ Result<ReplicatedReader::Answer> ReplicatedReader::ask(const NetworkCopy& copy, 
   return answer;
 }
 
-std::optional<ReplicatedReader::Given> ReplicatedReader::race(const std::vector<NetworkCopy>& order,
+std::optional<ReplicatedReader::Given> ReplicatedReader::race(const std::vector<Source>& order,
                                                               std::size_t& next, const Wanted& wanted,
                                                               const CallContext& context,
                                                               std::vector<Error>& failed) {
   if (next + 1 == order.size() || options_.hedge_max.count() == 0) {
-    const NetworkCopy& copy = order[next++];
-    Result<Answer> answer = ask(copy, wanted, VerifyingReader::Place::kUsual, context);
-    if (answer) return Given{copy.network, std::move(*answer)};
+    const Source& source = order[next++];
+    Result<Answer> answer = ask(source, wanted, VerifyingReader::Place::kUsual, context);
+    if (answer) return Given{source.front().network, std::move(*answer)};
     failed.push_back(std::move(answer).error());
     return std::nullopt;
   }
@@ -290,12 +338,12 @@ std::optional<ReplicatedReader::Given> ReplicatedReader::race(const std::vector<
     shared->running += 1;
     shared->alive += 1;
     const CallContext inner{.deadline = context.deadline, .stop = shared->stop.get_token()};
-    std::jthread thread([this, shared, copy = order[next], wanted, inner] {
-      Result<Answer> answer = ask(copy, wanted, VerifyingReader::Place::kUsual, inner);
+    std::jthread thread([this, shared, source = order[next], wanted, inner] {
+      Result<Answer> answer = ask(source, wanted, VerifyingReader::Place::kUsual, inner);
       {
         const std::lock_guard lock(shared->mutex);
         --shared->running;
-        if (!shared->decided && answer && !shared->given) shared->given = Given{copy.network, std::move(*answer)};
+        if (!shared->decided && answer && !shared->given) shared->given = Given{source.front().network, std::move(*answer)};
         if (!answer) shared->failed.push_back(std::move(answer).error());
       }
       shared->changed.notify_all();
@@ -315,7 +363,7 @@ std::optional<ReplicatedReader::Given> ReplicatedReader::race(const std::vector<
     const bool wants_company = shared->running > 0 && (shared->failed.size() > failures_seen || clock_.mono_now() >= hedge_at);
     failures_seen = shared->failed.size();
     if (hedge_at == MonoTime{} || (wants_company && next < order.size())) {
-      hedge_at = clock_.mono_now() + std::chrono::duration_cast<MonoTime::duration>(hedge_delay(order[next]));
+      hedge_at = clock_.mono_now() + std::chrono::duration_cast<MonoTime::duration>(hedge_delay(order[next].front()));
       start_one();
       ++next;
     }
@@ -353,7 +401,7 @@ Result<std::vector<ReplicatedReader::Part>> ReplicatedReader::read(const std::ve
   std::vector<std::size_t> open(count);  // which result each part of `wanted` is for
   for (std::size_t i = 0; i < count; ++i) open[i] = i;
   if (open.empty()) return std::vector<Part>();
-  const std::vector<NetworkCopy> order = in_order(copies);
+  const std::vector<Source> order = sources_of(copies);
   if (order.empty()) return Error(ErrorCode::kNotFound, "no network of this run has a copy");
   std::vector<Error> failed;
   for (std::size_t next = 0; next < order.size() && !open.empty();) {
@@ -365,7 +413,7 @@ Result<std::vector<ReplicatedReader::Part>> ReplicatedReader::read(const std::ve
   }
   for (std::size_t i = 0; i < order.size() && !open.empty(); ++i) {
     const bool lied = std::ranges::any_of(failed, [&](const Error& error) {
-      return error.network() == order[i].network && error.code() == ErrorCode::kCorrupt;
+      return error.network() == order[i].front().network && error.code() == ErrorCode::kCorrupt;
     });
     if (!lied) continue;
     HOLDFAST_TRY(check_context(context, clock_, "reading from networks"));

@@ -10,7 +10,7 @@
 #include <variant>
 
 #include "core/base/clock.h"
-#include "core/store/network_copy.h"
+#include "core/store/sharded_object.h"
 #include "core/store/verifying_reader.h"
 
 namespace holdfast {
@@ -41,7 +41,7 @@ struct NetworkPace {
 };
 
 /// Reads records and objects from whichever network has them good: the best first by measured latency and past honesty, the others
-/// when it fails, is slow, or lies. Bytes that do not verify never leave it. Each fault is logged, counted and marks its network.
+/// when it fails, is slow, or lies. Shards of one object count together as one copy (ShardedObject). Bytes that do not verify never leave it. Each fault is logged, counted and marks its network.
 /// Borrows networks and clock. Safe from any thread.
 class ReplicatedReader {
  public:
@@ -62,7 +62,7 @@ class ReplicatedReader {
   Result<Bytes> read_object(const std::vector<NetworkCopy>& copies, const Digest& sha256, const CallContext& context);
 
   [[nodiscard]] std::map<std::string, NetworkFaults> faults() const;
-  /// `copies` with the best network first; unknown networks are left out.
+  /// `copies` and shards with the best network first; unknown networks are left out.
   [[nodiscard]] std::vector<NetworkCopy> in_order(const std::vector<NetworkCopy>& copies) const;
   /// Whether one of them lies on a network whose reads cost what those of a disk of this machine cost, and which did not fail of late.
   [[nodiscard]] bool is_at_hand(const std::vector<NetworkCopy>& copies) const;
@@ -99,14 +99,21 @@ class ReplicatedReader {
   };
   struct Race;
 
+  /// What is asked as one: a whole copy, or all shards, best first.
+  using Source = std::vector<NetworkCopy>;
+  [[nodiscard]] std::vector<Source> sources_of(const std::vector<NetworkCopy>& copies) const;
   Result<std::vector<Part>> read(const std::vector<NetworkCopy>& copies, Wanted wanted, const CallContext& context);
   /// The first answer of `order[next..]`; moves `next` past those that were asked.
-  std::optional<Given> race(const std::vector<NetworkCopy>& order, std::size_t& next, const Wanted& wanted,
+  std::optional<Given> race(const std::vector<Source>& order, std::size_t& next, const Wanted& wanted,
                              const CallContext& context, std::vector<Error>& failed);
-  Result<Answer> ask(const NetworkCopy& copy, const Wanted& wanted, VerifyingReader::Place place,
-                     const CallContext& context);
+  Result<Answer> ask(const Source& source, const Wanted& wanted, VerifyingReader::Place place, const CallContext& context);
+  Result<Answer> ask_network(const NetworkCopy& copy, const Wanted& wanted, VerifyingReader::Place place,
+                             const CallContext& context);
+  Result<Answer> ask_shards(const std::vector<NetworkCopy>& shards, const Wanted& wanted, const CallContext& context);
+  ShardWatch watch_shards();
   /// Puts what `answer` has good into its place in `results`; `wanted` and `open` keep what is still missing.
   static void settle(Answer& answer, Wanted& wanted, std::vector<std::size_t>& open, Answer& results);
+  void note_answer(const std::string& network, std::chrono::nanoseconds took, std::uint64_t size_bytes, bool is_good);
   void note_latency(const std::string& network, std::chrono::nanoseconds took);
   void note_pace(const std::string& network, std::chrono::nanoseconds took, std::uint64_t size_bytes);
   void note_fault(const std::string& network, const Error& error);

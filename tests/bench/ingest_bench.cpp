@@ -54,7 +54,7 @@ std::vector<std::shared_ptr<const Bytes>> make_chunks(Kind kind) {
 /// Nothing leaves staging here.
 struct NoPlacement final : PlacementDirectory {
   std::vector<NetworkCopy> copies(const PackId&) const override { return {}; }
-  bool has_good_copy(const PackId&) const override { return false; }
+  std::vector<NetworkCopy> held_copies(const PackId&) const override { return {}; }
 };
 
 void ingest(benchmark::State& state, Kind kind) {

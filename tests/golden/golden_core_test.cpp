@@ -6,6 +6,7 @@
 #include "core/crypto/hash.h"
 #include "core/crypto/keyring.h"
 #include "core/crypto/sharing_domain.h"
+#include "core/erasure/shard.h"
 #include "core/format/chunk_ref.h"
 #include "core/pack/pack.h"
 #include "tests/golden/golden_vectors.h"
@@ -49,7 +50,9 @@ TEST(Golden, GearTable) {
 
 TEST(Golden, SharingDomains) {
   for (const Vector& v : vectors_of("domain")) {
-    EXPECT_EQ(sharing_domain(v.row.at("networks").get<std::vector<std::string>>(), v.row.at("stands_alone").get<bool>()), v.row.at("expect").get<std::uint32_t>()) << v.name();
+    std::optional<std::pair<std::uint8_t, std::uint8_t>> erasure;
+    if (v.row.contains("erasure")) erasure = v.row.at("erasure").get<std::pair<std::uint8_t, std::uint8_t>>();
+    EXPECT_EQ(sharing_domain(v.row.at("networks").get<std::vector<std::string>>(), v.row.at("stands_alone").get<bool>(), erasure), v.row.at("expect").get<std::uint32_t>()) << v.name();
   }
 }
 
@@ -177,6 +180,33 @@ TEST(Golden, Packs_AreReadAndWrittenAgainByteForByte) {
     const auto tail = finish_pack(header, directory->entries, k_maint, nonce);
     ASSERT_TRUE(tail);
     EXPECT_EQ(to_hex(tail->bytes), to_hex(ByteView(v.data).subspan(records_end))) << v.name();
+  }
+}
+
+PackBytes bytes_of(const Bytes& bytes) {
+  return [&bytes](std::uint64_t offset, std::uint64_t size) -> Result<Bytes> {
+    if (offset > bytes.size() || size > bytes.size() - offset) return Error(ErrorCode::kOutOfRange, "the object ends before that");
+    return Bytes(bytes.begin() + static_cast<std::ptrdiff_t>(offset), bytes.begin() + static_cast<std::ptrdiff_t>(offset + size));
+  };
+}
+
+Status check_shard(const Vector& v, const ShardPlan& plan, const ShardId& id) {
+  HOLDFAST_ASSIGN(const auto bad, find_bad_blocks(plan, id, bytes_of(v.data), 0, plan.block_count() - 1));
+  return bad.empty() ? ok_status() : Status(Error(ErrorCode::kCorrupt, std::to_string(bad.size()) + " blocks are not what was put"));
+}
+
+TEST(Golden, Shards_AreProvedAndMadeByteForByte) {
+  for (const Vector& v : vectors_of("shard")) {
+    const Bytes pack = pattern(v.row.at("pattern"));
+    const ShardPlan plan{{v.row.at("k"), v.row.at("n")}, v.row.at("index"), v.id<PackId>("pack"), pack.size()};
+    const ShardId id = v.id<ShardId>("id");
+    EXPECT_EQ(judge(v, check_shard(v, plan, id)), "") << v.name();
+    if (!v.refused().empty()) continue;
+    const auto made = make_shard(plan, bytes_of(pack));
+    ASSERT_TRUE(made);
+    EXPECT_EQ(made->id, id) << v.name();
+    EXPECT_TRUE(made->object == v.data) << v.name();
+    EXPECT_EQ(v.data.size(), plan.object_bytes());
   }
 }
 

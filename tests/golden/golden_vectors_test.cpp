@@ -61,6 +61,8 @@ const std::map<std::string, Stage>& stages() {
       {"unlock", {{ErrorCode::kWrongKey}, {"does not open"}}},
       {"signature", {{ErrorCode::kUntrusted}, {}}},
       {"repository", {{ErrorCode::kUntrusted}, {}}},
+      {"shard", {{ErrorCode::kCorrupt}, {"does not have the id", "are not those of its header", "are not what was put"}}},
+      {"cut", {{ErrorCode::kOutOfRange}, {}}},
       {"segments", {{ErrorCode::kCorrupt}, {"segment"}}},
       {"roots", {{ErrorCode::kCorrupt}, {"roots"}}},
   };
@@ -96,7 +98,7 @@ std::string judge(const Vector& vector, const Status& status) {
 }
 
 TEST(GoldenVectors, EveryFileAndEveryVector_IsUsed) {
-  const std::set<std::string> known = {"h32", "fingerprint", "derive", "gear", "domain", "mth", "code", "record", "pack", "inode", "tree_node", "list_node",
+  const std::set<std::string> known = {"h32", "fingerprint", "derive", "gear", "domain", "mth", "code", "record", "pack", "shard", "inode", "tree_node", "list_node",
                                        "genesis", "certificate", "snapshot", "key_table", "log_entry", "log_segment", "head", "keyring"};
   std::set<std::string> files = {"vectors.json", "repository"};
   for (const Vector& vector : all_vectors()) {

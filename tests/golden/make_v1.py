@@ -9,6 +9,7 @@ import sys
 
 import v1_cases_catalog
 import v1_cases_chunk
+import v1_cases_shard
 import v1_cases_tree
 import v1_repository
 
@@ -36,6 +37,7 @@ def main(directory):
     v1_cases_chunk.add_all(vectors)
     v1_cases_tree.add_all(vectors)
     v1_cases_catalog.add_all(vectors)
+    v1_cases_shard.add_all(vectors)
     v1_repository.write(os.path.join(directory, "repository"))
     with open(os.path.join(directory, "vectors.json"), "x") as file:
         file.write("[\n" + ",\n".join(json.dumps(row) for row in vectors.rows) + "\n]\n")

@@ -79,9 +79,9 @@ struct IngestRig final : PlacementDirectory {
     const auto found = copies_.find(pack);
     return found == copies_.end() ? std::vector<NetworkCopy>() : found->second;
   }
-  bool has_good_copy(const PackId& pack) const override {
+  std::vector<NetworkCopy> held_copies(const PackId& pack) const override {
     if (std::exchange(memory_runs_out, false)) throw std::bad_alloc();
-    return !damaged.contains(pack) && !copies(pack).empty();
+    return damaged.contains(pack) ? std::vector<NetworkCopy>() : copies(pack);
   }
 
   TemporaryFolder folder;

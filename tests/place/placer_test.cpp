@@ -4,14 +4,9 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
-#include <array>
-#include <map>
 #include <set>
 
-#include "adapters/memory/memory_store.h"
-#include "tests/support/fake_clock.h"
-#include "tests/support/faulty_store.h"
-#include "tests/support/stage_rig.h"
+#include "tests/place/place_rig.h"
 
 namespace holdfast {
 namespace {
@@ -23,127 +18,9 @@ using ::testing::IsEmpty;
 using ::testing::SizeIs;
 using testing::FakeClock;
 using testing::Fault;
-using testing::FaultyStore;
 using testing::MadeRecord;
-using testing::SeededRandom;
-using testing::StageRig;
+using testing::PlaceRig;
 using Kind = Fault::Kind;
-
-/// A catalog in memory: what the repository will do with its log.
-class FakeCatalog final : public PlacementDirectory, public PlacementPolicy, public PlacementLog {
- public:
-  std::vector<std::string> names;
-  std::size_t quorum = 2;
-
-  std::vector<NetworkCopy> copies(const PackId& pack) const override {
-    const std::lock_guard lock(mutex_);
-    const auto found = copies_.find(pack);
-    return found == copies_.end() ? std::vector<NetworkCopy>() : found->second;
-  }
-  bool has_good_copy(const PackId& pack) const override { return !copies(pack).empty(); }
-  std::vector<std::string> networks(std::uint32_t) const override { return names; }
-  bool is_safe(std::uint32_t, const std::vector<std::string>& networks) const override { return networks.size() >= quorum; }
-  Status placed(const StagedPack& pack, const NetworkCopy& copy) override {
-    const std::lock_guard lock(mutex_);
-    if (fail_next) {
-      --fail_next;
-      return Error(ErrorCode::kNoSpace, "the catalog's disk is full");
-    }
-    copies_[pack.id].push_back(copy);
-    order_.emplace_back(copy.network, pack.number);
-    return ok_status();
-  }
-  std::vector<PackNumber> order(const std::string& network) const {
-    const std::lock_guard lock(mutex_);
-    std::vector<PackNumber> numbers;
-    for (const auto& [name, number] : order_) {
-      if (name == network) numbers.push_back(number);
-    }
-    return numbers;
-  }
-  std::set<std::string> holders(const PackId& pack) const {
-    std::set<std::string> out;
-    for (const NetworkCopy& copy : copies(pack)) out.insert(copy.network);
-    return out;
-  }
-  int fail_next = 0;
-
- private:
-  mutable std::mutex mutex_;
-  std::map<PackId, std::vector<NetworkCopy>> copies_;
-  std::vector<std::pair<std::string, PackNumber>> order_;
-};
-
-struct PlaceRig : StageRig {
-  explicit PlaceRig(std::vector<std::string> names, FakeClock::Sleep sleep = FakeClock::Sleep::kJump) : clock(sleep) {
-    catalog.names = names;
-    std::vector<std::shared_ptr<ObjectStore>> stores;
-    for (const std::string& name : names) {
-      MemoryStore::Options about;
-      about.name = name;
-      auto memory = std::make_shared<MemoryStore>(about);
-      faulty[name] = std::make_shared<FaultyStore>(memory, clock, 77);
-      stores.push_back(faulty[name]);
-    }
-    networks = std::make_unique<NetworkSet>(stores);
-    cache = make_memory_chunk_cache(1 << 20);
-  }
-  void open_all() {
-    ASSERT_TRUE(open());
-    make_placer();
-  }
-  void make_placer() {
-    placer.reset();
-    PlacerOptions how;
-    how.uploads_per_network_max = 1;
-    placer = std::make_unique<Placer>(
-        how, Placer::Parts{*stage, *cache, *networks, catalog, catalog, catalog, clock, random}, maintenance_key);
-  }
-  /// A difference to `base`, appended.
-  ChunkId append_difference(const MadeRecord& base) {
-    Bytes plain = base.plain;
-    plain.front() ^= 1U;
-    Fingerprint fp;
-    EXPECT_TRUE(random.fill(fp.mutable_view()).has_value());
-    DifferenceBase on{{base.ref}, base.plain, 0, kChunkPlainMaxBytes};
-    const auto encoded = encoder.encode_difference(ChunkKind::kData, plain, fp, {}, on);
-    HOLDFAST_CHECK(encoded && *encoded);
-    const std::array bases{base.ref.id};
-    NewRecord about;
-    about.domain = 7;
-    about.ref = (*encoded)->ref;
-    about.record = (*encoded)->record;
-    about.bases = bases;
-    EXPECT_TRUE(stage->append(about));
-    return about.ref.id;
-  }
-  StagedPack add_pack(int records = 5) {
-    for (int i = 0; i < records; ++i) {
-      made.push_back(make());
-      EXPECT_TRUE(append(made.back()));
-    }
-    EXPECT_TRUE(stage->close_open_packs());
-    const PackRow row = *stage->table().find(stage->last_number());
-    return {row.number, row.id, row.size_bytes, row.domain, packs() + "/" + row.id.hex() + ".pack"};
-  }
-  Status wait_all(CallContext context = {}) {
-    const std::size_t count = catalog.names.size();
-    return placer->wait_placed(
-        stage->last_number(), [count](std::uint32_t, const auto& placed) { return placed.size() == count; }, context);
-  }
-  /// Until nothing is staged any more: the drop comes a moment after the last copy.
-  void wait_empty() {
-    while (!stage->closed_packs().empty()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-
-  FakeClock clock;
-  FakeCatalog catalog;
-  std::map<std::string, std::shared_ptr<FaultyStore>> faulty;
-  std::unique_ptr<NetworkSet> networks;
-  std::unique_ptr<ChunkCache> cache;
-  std::unique_ptr<Placer> placer;
-  std::vector<MadeRecord> made;
-};
 
 TEST(Placer, ClosedPacks_GoToEveryNetworkOldestFirstAndLeaveStaging) {
   PlaceRig rig({"a", "b", "c"});
@@ -228,6 +105,20 @@ TEST(Placer, SampleThatReadsBackWrong_DoesNotCount) {
   ASSERT_TRUE(rig.wait_all());
   EXPECT_EQ(rig.catalog.copies(pack.id).size(), 1U);
   EXPECT_EQ(rig.faulty["a"]->calls(StoreVerb::kPut), 2);  // put again, since what it had was wrong
+}
+
+TEST(Placer, NetworkThatKeptOtherBytes_HasThemRemovedAndGetsThePackAgain) {
+  for (const Kind kind : {Kind::kFlip, Kind::kTruncate}) {
+    PlaceRig rig({"a"});
+    rig.open_all();
+    rig.faulty["a"]->plan(StoreVerb::kPut, {kind, ErrorCode::kUnavailable}, 1);
+    const StagedPack pack = rig.add_pack(1);  // so that the sample is all of it
+    rig.placer->start();
+    ASSERT_TRUE(rig.wait_all());
+    Bytes object(pack.size_bytes);
+    ASSERT_TRUE(rig.networks->find("a")->read(rig.catalog.copies(pack.id).at(0).ref, 0, object, {}));
+    EXPECT_TRUE(verify_pack(object, &pack.id, rig.maintenance_key));
+  }
 }
 
 TEST(Placer, AnswerOfANetworkThatForgetsAtOnce_DoesNotCount) {

@@ -13,6 +13,7 @@ import tempfile
 
 import holdfast_catalog as c
 import holdfast_format as f
+import holdfast_shards as shards
 import holdfast_tree as t
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -115,6 +116,20 @@ def check_entry(row, data):
     equal(c.read_entry(data)[:2], (row["type"], row["time"]))
 
 
+def check_shard(row, data):
+    pack, identity = hexes(row, "pack", "id")
+    k, index, plain = row["k"], row["index"], pattern(row["pattern"])
+    body = shards.read_shard(data, pack, len(plain), k, row["n"], index, identity)
+    if "refused" in row or len(body) > 40000:
+        return
+    # This shard stands in for the first that is not itself; the others are data shards as they lie in the pack.
+    bodies = {j: plain[j * len(body):(j + 1) * len(body)].ljust(len(body), b"\0") for j in range(k)}
+    bodies.pop(next(j for j in range(k) if j != index))
+    bodies[index] = body
+    if index >= k:
+        equal(shards.join(bodies, k, len(plain)), plain)
+
+
 def check_gear(row, data):
     table = f.gear_table(bytes.fromhex(row["key"]))
     equal((table[0], table[255], f.sha256(b"".join(value.to_bytes(8, "little") for value in table)).hex()), (row["first"], row["last"], row["digest"]))
@@ -122,11 +137,11 @@ def check_gear(row, data):
 
 CHECKS = {
     "record": check_record, "pack": check_pack, "inode": check_inode, "tree_node": check_node, "list_node": check_node, "keyring": check_keyring, "genesis": check_genesis, "certificate": check_certificate,
-    "snapshot": check_snapshot, "key_table": check_key_table, "log_segment": check_segment, "head": check_head, "log_entry": check_entry, "gear": check_gear,
+    "snapshot": check_snapshot, "key_table": check_key_table, "log_segment": check_segment, "head": check_head, "log_entry": check_entry, "gear": check_gear, "shard": check_shard,
     "h32": lambda row, _: equal(f.h32(pattern(row["pattern"])).hex(), row["expect"]),
     "fingerprint": lambda row, _: equal(f.fingerprint(bytes.fromhex(row["key"]), row["domain"], row["kind"], pattern(row["pattern"])).hex(), row["expect"]),
     "derive": lambda row, _: equal(f.derive(*hexes(row, "secret", "repository"), row["label"].encode(), bytes.fromhex(row["context"])).hex(), row["expect"]),
-    "domain": lambda row, _: equal(f.sharing_domain(row["networks"], row["stands_alone"]), row["expect"]),
+    "domain": lambda row, _: equal(f.sharing_domain(row["networks"], row["stands_alone"], row.get("erasure")), row["expect"]),
     "mth": lambda row, _: equal(f.merkle_root([bytes.fromhex(leaf) for leaf in row["leaves"]]).hex(), row["expect"]),
     "code": lambda row, _: equal(c.recovery_code(row["text"]).hex(), row["expect"]),
 }

@@ -211,9 +211,15 @@ def read_entry(plain):
     elif kind == 2:
         body = SnapshotRecord(cursor.bytes())
     elif kind == 3:
-        if cursor.u8() != 1:
+        what = cursor.u8()
+        if what not in (1, 3):
             return kind, time, None
         body = (cursor.raw(32), cursor.u64(), cursor.text(), cursor.text())
+        if what == 3:
+            k, n, index = shard = cursor.u8(), cursor.u8(), cursor.u8()
+            body += (shard, cursor.raw(32))
+            if not 2 <= k < n <= 16 or index >= n or not 0 < body[1] <= 1 << 30:
+                raise cursor.refuse("a shard that can't be")
     elif kind == 4:
         body = (cursor.text(), cursor.raw(32), cursor.u8())
         if not 1 <= body[2] <= 4:

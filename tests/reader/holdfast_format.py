@@ -63,8 +63,9 @@ def gear_table(k_gear):
     return struct.unpack("<256Q", hkdf_expand(k_gear, b"gear", 2048))
 
 
-def sharing_domain(networks, stands_alone):
-    return struct.unpack("<I", sha256(*(name.encode() + b"\0" for name in sorted(networks)), b"\x01" if stands_alone else b"")[:4])[0]
+def sharing_domain(networks, stands_alone, code=None):
+    marks = (b"\x01" if stands_alone else b"") + (bytes((2, *code)) if code else b"")
+    return struct.unpack("<I", sha256(*(name.encode() + b"\0" for name in sorted(networks)), marks)[:4])[0]
 
 
 def merkle_root(leaves):

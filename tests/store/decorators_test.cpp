@@ -195,7 +195,7 @@ TEST(LimitedStore, Quota_CountsWhatIsThereAndWhatIsPut) {
 class SilentStore final : public StoreDecorator {
  public:
   using StoreDecorator::StoreDecorator;
-  Result<StoreHealth> health(const CallContext&) override { return StoreHealth{.reachable = true, .detail = "fine", .used_bytes = {}, .capacity_bytes = {}}; }
+  Result<StoreHealth> health(const CallContext&) override { return StoreHealth{.reachable = true, .detail = "fine", .used_bytes = {}, .capacity_bytes = {}, .warnings = {}}; }
 
  protected:
   Status around(const StoreCall&, const CallContext& context, const Attempt& attempt) override { return attempt(context); }

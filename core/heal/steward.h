@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <map>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "core/base/waker.h"
+#include "core/catalog/catalog_view.h"
+#include "core/heal/copy_check.h"
+#include "core/place/placer.h"
+
+namespace holdfast {
+
+struct StewardOptions {
+  std::chrono::seconds look_every{3'600};     ///< a round: health of all networks, and a sample of the copies on each
+  std::chrono::seconds settle{120};           ///< after the start, before the first round
+  std::uint32_t rounds_for_all = 168;         ///< of each network's copies so many rounds see each about once: a week of hours
+  std::uint32_t copies_max = 64;              ///< of one network in one round, where nothing was found wrong
+  std::chrono::seconds gone_after{6 * 3600};  ///< a network that did not answer for so long has its shards rebuilt elsewhere
+  std::chrono::seconds call_timeout{120};     ///< of one look at one copy
+};
+
+/// Sees to it that what was placed stays there. Looks at random copies by schedule, at all of a network when one was lost on it, and at once where a read has found
+/// something wrong; what it finds goes to the catalog, and the Placer puts back what was lost, from any good copy or from shards. Warns of what will be lost if nobody acts.
+/// Safe from any thread.
+class Steward {
+ public:
+  struct Parts {
+    Stage& stage;
+    CatalogView& view;
+    const NetworkSet& networks;
+    Placer& placer;
+    Clock& clock;
+    RandomSource& random;
+    std::function<Status(std::span<const LogEntry>)> log;  ///< appends to the catalog
+    std::function<void()> look_at_catalog;                 ///< the catalog's own objects are looked after by who publishes them; may be empty
+  };
+  Steward(const StewardOptions& options, Parts parts, ByteView maintenance_key);
+  ~Steward();  ///< stop()
+
+  void start();
+  /// Ends what is under way.
+  void stop();
+  /// A read from that network gave wrong bytes or nothing: it is looked at soon, all of it.
+  void suspect(const std::string& network);
+
+  struct NetworkFindings {
+    std::string network;
+    std::uint64_t looked_at = 0, good = 0, missing = 0, corrupt = 0, unreachable = 0;
+    std::vector<std::string> problems;  ///< at most 20, for people
+  };
+  struct Findings {
+    std::vector<NetworkFindings> networks;
+    std::set<std::string> gone;      ///< networks that are not configured, or did not answer at all
+    std::vector<PackRow> to_mend;    ///< packs that lack a copy or a shard
+    std::uint64_t unhealable = 0;    ///< of those, packs that nothing gives back
+  };
+  /// Looks at every copy of these packs (all that the catalog knows when there is no list), each network on a thread of its own, and writes to the catalog what is news.
+  /// Nothing is mended. Errors: kDeadlineExceeded, kCancelled, those of the catalog.
+  Result<Findings> look(const std::optional<std::set<PackId>>& packs, CopyCheckLevel level, const std::function<void(std::uint64_t, std::uint64_t)>& progress,
+                        const CallContext& context);
+  /// Has the Placer put back what `findings` lacks. Returns at once.
+  void mend(const Findings& findings);
+
+  /// One line for each thing that will be lost if nobody acts, by network; of the last round.
+  [[nodiscard]] std::map<std::string, std::vector<std::string>> warnings() const;
+
+ private:
+  /// A copy that is to be looked at.
+  struct Target {
+    PackRow pack;
+    CopyRow row;
+  };
+  using Targets = std::map<std::string, std::vector<Target>>;
+  void run(const std::stop_token& stop);
+  void round(const std::set<std::string>& suspects, const CallContext& context);
+  [[nodiscard]] Targets targets_of(const std::optional<std::set<PackId>>& packs) const;
+  Status thin_out(std::vector<Target>& targets);
+  Result<Findings> look_at(const Targets& targets, CopyCheckLevel level, const std::function<void(std::uint64_t, std::uint64_t)>& progress, const CallContext& context);
+  Status look_at_network(const std::string& network, const std::vector<Target>& targets, CopyCheckLevel level, NetworkFindings& out,
+                         std::vector<LogEntry>& news, const std::function<void()>& tick, const CallContext& context);
+  void judge(const Targets& targets, Findings& findings) const;
+  std::set<std::string> ask_health(const CallContext& context);
+  void warn(const std::string& network, std::vector<std::string> texts);
+
+  const StewardOptions options_;
+  const Parts parts_;
+  const SecretBytes maintenance_key_;
+  Waker wake_;
+  mutable std::mutex mutex_;  ///< all below
+  std::set<std::string> suspects_;
+  std::map<std::string, MonoTime> silent_since_;
+  std::map<std::string, std::vector<std::string>> warnings_;
+  std::jthread thread_;  ///< of start() and stop()
+};
+
+}  // namespace holdfast

@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: Apache-2.0
+// The Swarm adapter against a Bee that does what no honest one should, or what a private network hardly produces.
+#include "adapters/swarm/swarm_store.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+
+#include "adapters/http/curl_transport.h"
+#include "core/base/clock.h"
+#include "tests/adapters/fake_bee.h"
+
+namespace holdfast {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using testing::BeeRequest;
+using testing::FakeBee;
+using testing::Peer;
+
+const std::string kBatch = "5158290b2596c39a9eb1ba8364831fb984731eefe15224ec16865100c558152b";
+const std::string kOtherBatch(64, 'e');
+const std::string kReference(64, 'a');
+const ObjectRef kRef{.locator = kBatch + "/" + kReference, .size_bytes = 8};
+
+std::shared_ptr<SwarmStore> open(FakeBee& bee, SwarmStore::Options options = {}) {
+  options.api = bee.url() + "/";
+  options.batch = kBatch;
+  options.sync_timeout = 100ms;
+  const auto store = SwarmStore::make(options, *http::make_curl_transport());
+  EXPECT_TRUE(store) << store.error().message();
+  return *store;
+}
+template <typename T>
+ErrorCode code(const T& result) {
+  return result ? ErrorCode::kInternal : result.error().code();
+}
+/// Answers what begins with `start` with `body`.
+FakeBee::Script replying(std::string start, int status, std::string body) {
+  return [=](Peer& peer, const BeeRequest& request) {
+    if (!request.is(start)) return false;
+    return peer.reply(status, body), true;
+  };
+}
+
+// ---- batches --------------------------------------------------------------------------------------------------------
+
+void expect_refused(FakeBee::Script script, ErrorCode expected, const std::string& says, SwarmStore::Options options = {}) {
+  FakeBee bee(std::move(script));
+  const auto put = open(bee, options)->put("packs/00", as_bytes("bytes"), {});
+  EXPECT_EQ(code(put), expected) << says;
+  if (!put) {
+    EXPECT_THAT(put.error().message(), HasSubstr(says));
+  }
+  EXPECT_EQ(bee.count("POST /bytes"), 0) << "nothing is sent that nobody pays for";
+}
+
+TEST(SwarmBatch, UnfitBatch_TakesNothing) {
+  const std::string stamps = "GET /stamps/" + kBatch + " ";
+  expect_refused(replying(stamps, 404, R"({"code":404,"message":"issuer does not exist"})"), ErrorCode::kQuotaExceeded, "has expired, or was never of this node");
+  expect_refused(replying(stamps, 400, R"({"code":400,"message":"batch not usable"})"), ErrorCode::kUnavailable, "not usable yet");
+  expect_refused(replying(stamps, 200, FakeBee::batch_json(9'000'000, 0, 20, false)), ErrorCode::kUnavailable, "not usable yet");
+  expect_refused(replying(stamps, 200, FakeBee::batch_json(9'000'000, 0, 20, true, false)), ErrorCode::kInvalidArgument, "is mutable");
+  expect_refused(replying(stamps, 200, FakeBee::batch_json(23 * 3600)), ErrorCode::kQuotaExceeded, "ends in 1380 minutes");
+  expect_refused(replying(stamps, 200, "<html>"), ErrorCode::kCorrupt, "no JSON object");
+  expect_refused(replying(stamps, 404, "<html>"), ErrorCode::kUnavailable, "status 404");
+}
+
+TEST(SwarmBatch, WithoutOne_IsForReadingAlone) {
+  FakeBee bee(replying("GET /health ", 200, R"({"version":"2.7.0"})"));
+  const auto store = *SwarmStore::make({.api = bee.url()}, *http::make_curl_transport());
+  const auto put = store->put("packs/00", as_bytes("bytes"), {});
+  EXPECT_EQ(code(put), ErrorCode::kInvalidArgument);
+  EXPECT_THAT(put.error().message(), HasSubstr("set batch"));
+  EXPECT_EQ(code(store->publish_head({}, 0, Bytes(32, 1), as_bytes("head"), {})), ErrorCode::kInvalidArgument);
+  Bytes out(8);
+  EXPECT_EQ(code(store->read(kRef, 0, out, {})), ErrorCode::kNotFound);
+  EXPECT_THAT(store->health({})->detail, HasSubstr("no postage batch is set"));
+}
+
+TEST(SwarmBatch, OverissuedBatch_IsNoSpaceLeft) {
+  FakeBee bee(replying("POST /bytes", 402, R"({"code":402,"message":"batch is overissued"})"));
+  const auto put = open(bee)->put("packs/00", as_bytes("bytes"), {});
+  EXPECT_EQ(code(put), ErrorCode::kQuotaExceeded);
+  EXPECT_THAT(put.error().message(), AllOf(HasSubstr("batch is overissued"), HasSubstr("5158290b")));
+}
+
+TEST(SwarmBatch, EndDuringAnUpload_IsNoticed) {
+  std::atomic<bool> uploaded = false;
+  FakeBee bee([&](Peer& peer, const BeeRequest& request) {
+    if (request.is("POST /bytes")) uploaded = true;
+    return request.is("GET /stamps/") && uploaded && FakeBee::refuse(peer, 404, "issuer does not exist");
+  });
+  EXPECT_EQ(code(open(bee)->put("packs/00", as_bytes("bytes"), {})), ErrorCode::kQuotaExceeded);
+}
+
+/// A chain on which a chunk costs 24,000 PLUR a block, and a batch of depth 20.
+FakeBee::Script paying(std::int64_t ttl_seconds, int utilization = 1) {
+  return [=](Peer& peer, const BeeRequest& request) {
+    if (request.is("GET /stamps/")) return peer.reply(200, FakeBee::batch_json(ttl_seconds, utilization)), true;
+    if (request.is("GET /chainstate ")) return peer.reply(200, R"({"chainTip":9,"block":9,"totalAmount":"4900","currentPrice":"24000"})"), true;
+    if (request.is("PATCH ")) return peer.reply(202, R"({"batchID":"","txHash":"0x12"})"), true;
+    return false;
+  };
+}
+
+TEST(SwarmBatch, TopUp_BuysTheMissingTimeOnce) {
+  FakeBee bee(paying(10 * 86'400));
+  const auto store = open(bee, {.top_up_to = std::chrono::days(30), .top_up_max_bzz = 1});
+  EXPECT_TRUE(store->put("packs/00", as_bytes("bytes"), {}));
+  EXPECT_TRUE(store->put("packs/01", as_bytes("more"), {}));
+  // 20 days are 345,600 blocks of 5 s, and one: × 24,000 PLUR; over 2^20 chunks that is 0.87 BZZ.
+  EXPECT_EQ(bee.count("PATCH /stamps/topup/" + kBatch + "/8294424000 "), 1);
+  EXPECT_EQ(bee.count("PATCH "), 1) << "what was paid is not paid again before it can show";
+}
+
+TEST(SwarmBatch, TopUp_NeverCostsMoreThanItMay) {
+  FakeBee bee(paying(1 * 86'400));  // 29 days would be 1.26 BZZ
+  EXPECT_TRUE(open(bee, {.top_up_to = std::chrono::days(30), .top_up_max_bzz = 1})->put("packs/00", as_bytes("bytes"), {}));
+  EXPECT_EQ(bee.count("PATCH "), 0);
+}
+
+TEST(SwarmBatch, TopUpAndDilution_AreNotDoneUnasked) {
+  FakeBee bee(paying(2 * 86'400, 16));
+  EXPECT_TRUE(open(bee)->put("packs/00", as_bytes("bytes"), {}));
+  EXPECT_EQ(bee.count("PATCH "), 0);
+}
+
+TEST(SwarmBatch, FullBucket_IsDilutedUpToTheBound) {
+  FakeBee bee(paying(10'000'000, 12));  // of 16
+  EXPECT_TRUE(open(bee, {.depth_max = 21})->put("packs/00", as_bytes("bytes"), {}));
+  EXPECT_EQ(bee.count("PATCH /stamps/dilute/" + kBatch + "/21 "), 1);
+  EXPECT_TRUE(open(bee, {.depth_max = 20})->put("packs/00", as_bytes("bytes"), {}));
+  EXPECT_EQ(bee.count("PATCH "), 1);
+  FakeBee roomy(paying(10'000'000, 11));
+  EXPECT_TRUE(open(roomy, {.depth_max = 21})->put("packs/00", as_bytes("bytes"), {}));
+  EXPECT_EQ(roomy.count("PATCH "), 0);
+}
+
+TEST(SwarmBatch, FailedTopUp_DoesNotFailThePut) {
+  const auto script = paying(2 * 86'400);
+  FakeBee bee([script](Peer& peer, const BeeRequest& request) {
+    if (request.is("PATCH ")) return FakeBee::refuse(peer, 402, "out of funds");
+    return script(peer, request);
+  });
+  EXPECT_TRUE(open(bee, {.top_up_to = std::chrono::days(20), .top_up_max_bzz = 1})->put("packs/00", as_bytes("bytes"), {}));
+  EXPECT_EQ(bee.count("PATCH "), 1);
+}
+
+TEST(SwarmHealth, SaysWhatEndsAndWhatIsUsed) {
+  const auto health_of = [](std::int64_t ttl_seconds, int utilization, const std::string& peers) {
+    FakeBee bee([=](Peer& peer, const BeeRequest& request) {
+      if (request.is("GET /health ")) return peer.reply(200, R"({"status":"ok","version":"2.7.0-abc","apiVersion":"7.3.0"})"), true;
+      if (request.is("GET /stamps/" + kBatch + "/buckets ")) return peer.reply(200, R"({"buckets":[{"collisions":2},{"collisions":3}]})"), true;
+      if (request.is("GET /stamps/")) return peer.reply(200, FakeBee::batch_json(ttl_seconds, utilization)), true;
+      if (request.is("GET /wallet ")) return peer.reply(200, R"({"bzzBalance":"12340000000000000"})"), true;
+      if (request.is("GET /peers ")) return peer.reply(200, peers), true;
+      return false;
+    });
+    return *open(bee, {.counts_used = true})->health({});
+  };
+  const StoreHealth good = health_of(100 * 86'400, 1, R"({"peers":[{},{}]})");
+  EXPECT_TRUE(good.reachable);
+  EXPECT_EQ(good.used_bytes, 5U * 4096);
+  EXPECT_EQ(good.detail, "bee 2.7.0-abc, 2 peers, batch 5158290b… of depth 20, 100 days left, fullest bucket 1 of 16; wallet 1.23 BZZ");
+  EXPECT_THAT(health_of(13 * 86'400, 1, R"({"peers":[{}]})").detail, HasSubstr("postage ENDS in 13 days, and with it all objects of batch " + kBatch + ": top it up"));
+  EXPECT_THAT(health_of(100 * 86'400, 12, R"({"peers":[{}]})").detail, HasSubstr("filling up"));
+  EXPECT_THAT(health_of(3'600, 1, R"({"peers":[]})").detail, AllOf(HasSubstr("NO peers"), HasSubstr("nothing can be uploaded: postage batch 5158290b… ends in 60 minutes")));
+}
+
+TEST(SwarmHealth, StrangerAndSilence_AreNotReachable) {
+  FakeBee bee(replying("GET /health ", 200, "<html>welcome</html>"));
+  EXPECT_FALSE(open(bee)->health({})->reachable);
+  const auto nobody = *SwarmStore::make({.api = "http://127.0.0.1:1", .batch = kBatch}, *http::make_curl_transport());
+  EXPECT_FALSE(nobody->health({})->reachable);
+}
+
+// ---- putting --------------------------------------------------------------------------------------------------------
+
+TEST(SwarmPut, SendsBytesPinnedAndDeferredUnderATag) {
+  FakeBee bee;
+  const auto put = open(bee)->put("packs/00", as_bytes("foo"), {});
+  ASSERT_TRUE(put) << put.error().message();
+  EXPECT_EQ(put->locator, kBatch + "/2387e8e7d8a48c2a9339c97c1dc3461a9a7aa07e994c5cb8b38fd7c1b3e6ea48");  // Bee's own test vector of "foo"
+  EXPECT_EQ(put->size_bytes, 3U);
+  const std::vector<BeeRequest> sent = bee.requests();
+  const auto post = std::ranges::find_if(sent, [](const BeeRequest& one) { return one.is("POST /bytes "); });
+  ASSERT_NE(post, sent.end());
+  EXPECT_EQ(post->body, "foo");
+  EXPECT_THAT(post->head, AllOf(HasSubstr("Swarm-Postage-Batch-Id: " + kBatch), HasSubstr("Swarm-Deferred-Upload: true"), HasSubstr("Swarm-Pin: true"), HasSubstr("Swarm-Tag: 7"),
+                                HasSubstr("Content-Type: application/octet-stream"), Not(HasSubstr("Redundancy"))));
+  EXPECT_EQ(bee.count("DELETE /tags/7"), 1) << "a finished tag would stay in the node for ever";
+}
+
+TEST(SwarmPut, WrongAddress_IsCaughtAndUnpinned) {
+  FakeBee bee(replying("POST /bytes", 201, R"({"reference":")" + kReference + R"("})"));
+  const auto put = open(bee)->put("packs/00", as_bytes("foo"), {});
+  EXPECT_EQ(code(put), ErrorCode::kCorrupt);
+  EXPECT_EQ(bee.count("DELETE /pins/" + kReference), 1);
+}
+
+TEST(SwarmPut, RepliesThatAreNone_AreErrors) {
+  const auto put_code = [](int status, const std::string& body) {
+    FakeBee bee(replying("POST /bytes", status, body));
+    return code(open(bee)->put("packs/00", as_bytes("foo"), {}));
+  };
+  EXPECT_EQ(put_code(500, "<html><body>oops</body></html>"), ErrorCode::kUnavailable);
+  EXPECT_EQ(put_code(201, "<html>thanks</html>"), ErrorCode::kCorrupt);
+  EXPECT_EQ(put_code(200, R"({"reference":")" + kReference + R"("})"), ErrorCode::kCorrupt);
+  EXPECT_EQ(put_code(307, ""), ErrorCode::kUnsupported);
+}
+
+TEST(SwarmPut, UploadThatStalls_IsUnavailableAndGoesOnLater) {
+  std::atomic<bool> stalled = true;
+  FakeBee bee([&](Peer& peer, const BeeRequest& request) {
+    if (!request.is("GET /tags/7")) return false;
+    return peer.reply(200, FakeBee::tag_json(100, 0, stalled ? 41 : 100)), true;
+  });
+  const auto store = open(bee);
+  const auto put = store->put("packs/00", as_bytes("foo"), {});
+  EXPECT_EQ(code(put), ErrorCode::kUnavailable);
+  EXPECT_THAT(put.error().message(), HasSubstr("the network has 41 of 100 chunks"));
+  stalled = false;
+  EXPECT_TRUE(store->put("packs/00", as_bytes("foo"), {}));
+  EXPECT_EQ(bee.count("POST /bytes"), 1) << "what the node has is not sent to it again";
+}
+
+TEST(SwarmPut, DeadlineAndCancellation_AreHeardWhileTheNetworkIsSlow) {
+  FakeBee bee(replying("GET /tags/7", 200, FakeBee::tag_json(100, 0, 1)));
+  SwarmStore::Options options{.api = bee.url(), .batch = kBatch};  // a minute without progress is fine
+  const auto store = *SwarmStore::make(options, *http::make_curl_transport());
+  EXPECT_EQ(code(store->put("packs/00", as_bytes("foo"), with_timeout({}, system_clock(), 150ms))), ErrorCode::kDeadlineExceeded);
+  std::stop_source stop;
+  const std::jthread canceller([&] {
+    (void)system_clock().sleep_until(system_clock().mono_now() + 100ms, {}).has_value();
+    stop.request_stop();
+  });
+  EXPECT_EQ(code(store->put("packs/00", as_bytes("foo"), {.stop = stop.get_token()})), ErrorCode::kCancelled);
+}
+
+TEST(SwarmPut, ChunksThatAnotherUploadQueued_AreLookedForOnTheNetwork) {
+  std::atomic<bool> is_there = false;
+  std::atomic<bool> heals = true;
+  FakeBee bee([&](Peer& peer, const BeeRequest& request) {
+    if (request.is("GET /tags/7")) return peer.reply(200, FakeBee::tag_json(2, 1, 1)), true;
+    if (request.is("GET /stewardship/")) return peer.reply(200, is_there ? R"({"isRetrievable":true})" : R"({"isRetrievable":false})"), true;
+    if (!request.is("PUT /stewardship/")) return false;
+    is_there = heals.load();
+    return peer.reply(200, R"({"code":200,"message":"OK"})"), true;
+  });
+  EXPECT_TRUE(open(bee)->put("packs/00", as_bytes("foo"), {}));
+  EXPECT_EQ(bee.count("PUT /stewardship/2387e8e7"), 1);
+  const std::vector<BeeRequest> sent = bee.requests();
+  const auto again = std::ranges::find_if(sent, [](const BeeRequest& one) { return one.is("PUT "); });
+  EXPECT_THAT(again->head, HasSubstr("Swarm-Postage-Batch-Id: " + kBatch));
+  EXPECT_TRUE(open(bee)->put("packs/00", as_bytes("foo"), {}));
+  EXPECT_EQ(bee.count("PUT /stewardship/"), 1);
+  is_there = heals = false;
+  EXPECT_EQ(code(open(bee)->put("packs/00", as_bytes("foo"), {})), ErrorCode::kUnavailable);
+}
+
+TEST(SwarmPut, Redundancy_IsAskedForAndReadBack) {
+  std::string stored;
+  FakeBee bee([&](Peer& peer, const BeeRequest& request) {
+    if (request.is("POST /bytes")) return peer.reply(201, R"({"reference":")" + kReference + R"("})"), true;
+    if (!request.is("GET /bytes/")) return false;
+    peer.write("HTTP/1.1 206 Partial Content\r\nContent-Length: 3\r\nContent-Range: bytes 0-2/3\r\n\r\n" + stored);
+    return true;
+  });
+  stored = "foo";
+  const auto put = open(bee, {.redundancy = 2})->put("packs/00", as_bytes("foo"), {});
+  ASSERT_TRUE(put) << put.error().message();
+  EXPECT_EQ(put->locator, kBatch + "/" + kReference);
+  const std::vector<BeeRequest> sent = bee.requests();
+  const auto post = std::ranges::find_if(sent, [](const BeeRequest& one) { return one.is("POST /bytes "); });
+  EXPECT_THAT(post->head, HasSubstr("Swarm-Redundancy-Level: 2"));
+  stored = "fop";
+  EXPECT_EQ(code(open(bee, {.redundancy = 2})->put("packs/00", as_bytes("foo"), {})), ErrorCode::kCorrupt);
+}
+
+// ---- reading, probing, removing -------------------------------------------------------------------------------------
+
+ErrorCode read_code(const std::string& reply, const std::string& peers = R"({"peers":[{}]})") {
+  FakeBee bee([&](Peer& peer, const BeeRequest& request) {
+    if (request.is("GET /peers")) return peer.reply(200, peers), true;
+    if (!request.is("GET /bytes/" + kReference + " ")) return false;
+    peer.write(reply);
+    peer.hang_up();
+    return true;
+  });
+  Bytes out(8);
+  return code(open(bee)->read(kRef, 0, out, {}));
+}
+std::string with_body(const std::string& status, const std::string& body) { return "HTTP/1.1 " + status + "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body; }
+
+TEST(SwarmRead, RepliesThatAreNotTheRange_AreErrors) {
+  const std::string partial = "HTTP/1.1 206 Partial Content\r\nContent-Length: 8\r\nContent-Range: bytes ";
+  EXPECT_EQ(read_code(partial + "0-7/8\r\n\r\nabcdefgh"), ErrorCode::kInternal) << "the right one is taken";
+  EXPECT_EQ(read_code(partial + "0-7/8\r\n\r\nabc"), ErrorCode::kUnavailable);
+  EXPECT_EQ(read_code(partial + "1-8/9\r\n\r\nabcdefgh"), ErrorCode::kUnavailable);
+  EXPECT_EQ(read_code("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nabc"), ErrorCode::kUnavailable);
+  EXPECT_EQ(read_code(with_body("200 OK", "abc")), ErrorCode::kUnsupported);
+  EXPECT_EQ(read_code(with_body("200 OK", "abcdefgh")), ErrorCode::kUnsupported);
+  EXPECT_EQ(read_code("HTTP/1.1 206 Partial Content\r\nContent-Length: 3\r\nContent-Range: bytes 0-2/3\r\n\r\nabc"), ErrorCode::kOutOfRange);
+  EXPECT_EQ(read_code("HTTP/1.1 206 Partial Content\r\nContent-Length: 9\r\nContent-Range: bytes 0-8/9\r\n\r\nabcdefghi"), ErrorCode::kCorrupt);
+  EXPECT_EQ(read_code(with_body("500 Internal Server Error", "<html><body>oops</body></html>")), ErrorCode::kUnavailable);
+  EXPECT_EQ(read_code("HTTP/1.1 301 Moved\r\nLocation: http://evil.example/\r\nContent-Length: 0\r\n\r\n"), ErrorCode::kUnsupported);
+}
+
+TEST(SwarmRead, Absence_IsProvedByABeeWithPeersOnly) {
+  const std::string missing = with_body("404 Not Found", R"({"code":404,"message":"Not Found"})");
+  EXPECT_EQ(read_code(missing), ErrorCode::kNotFound);
+  EXPECT_EQ(read_code(missing, R"({"peers":[]})"), ErrorCode::kUnavailable);
+  EXPECT_EQ(read_code(missing, "<html>"), ErrorCode::kUnavailable);
+  EXPECT_EQ(read_code(with_body("404 Not Found", "<html>nothing here</html>")), ErrorCode::kUnavailable);
+}
+
+TEST(SwarmRead, RangePastTheKnownEnd_IsNotAskedFor) {
+  FakeBee bee;
+  Bytes out(9);
+  EXPECT_EQ(code(open(bee)->read(kRef, 0, out, {})), ErrorCode::kOutOfRange);
+  EXPECT_EQ(code(open(bee)->read(kRef, ~std::uint64_t{0}, out, {})), ErrorCode::kOutOfRange);
+  EXPECT_TRUE(bee.requests().empty());
+}
+
+TEST(SwarmProbe, Durable_NeedsPinBatchSizeAndNetwork) {
+  struct Node {
+    bool pinned = true;
+    std::string size_bytes = "8";
+    bool pays = true;
+    std::string retrievable = R"({"isRetrievable":true})";
+  };
+  const auto probe = [](const Node& node) {
+    FakeBee bee([&](Peer& peer, const BeeRequest& request) {
+      if (request.is("GET /pins/" + kReference)) return node.pinned ? (peer.reply(200, R"({"reference":""})"), true) : FakeBee::refuse(peer, 404, "Not Found");
+      if (request.is("HEAD /bytes/" + kReference)) {
+        peer.write(node.size_bytes.empty() ? "HTTP/1.1 404 Not Found\r\n\r\n" : "HTTP/1.1 200 OK\r\nContent-Length: " + node.size_bytes + "\r\n\r\n");
+        return true;
+      }
+      if (request.is("GET /stamps/" + kOtherBatch) && !node.pays) return FakeBee::refuse(peer, 404, "issuer does not exist");
+      if (request.is("GET /stewardship/" + kReference)) return peer.reply(200, node.retrievable), true;
+      return false;
+    });
+    return open(bee)->probe({.locator = kOtherBatch + "/" + kReference, .size_bytes = 8}, {});
+  };
+  EXPECT_EQ(*probe({}), Durability::kDurable);
+  EXPECT_EQ(*probe({.pinned = false}), Durability::kAbsent);
+  EXPECT_EQ(*probe({.size_bytes = ""}), Durability::kAbsent);
+  EXPECT_EQ(*probe({.size_bytes = "9"}), Durability::kAbsent);
+  EXPECT_EQ(*probe({.pays = false}), Durability::kAccepted) << "its own batch counts, not the one that is configured now";
+  EXPECT_EQ(*probe({.retrievable = R"({"isRetrievable":false})"}), Durability::kAccepted);
+  EXPECT_EQ(code(probe({.retrievable = "<html>"})), ErrorCode::kCorrupt);
+}
+
+TEST(SwarmRemove, AbsentPin_IsSuccessAndAStrangersWordIsNot) {
+  FakeBee none(replying("DELETE /pins/", 404, R"({"code":404,"message":"Not Found"})"));
+  EXPECT_TRUE(open(none)->remove(kRef, {}));
+  FakeBee stranger(replying("DELETE /pins/", 404, "page not found"));
+  EXPECT_EQ(code(open(stranger)->remove(kRef, {})), ErrorCode::kUnavailable);
+}
+
+}  // namespace
+}  // namespace holdfast

@@ -111,6 +111,7 @@ Result<Tag> parse_tag(ByteView reply) {
   HOLDFAST_ASSIGN(out.uid, number_of(json, "uid"));
   HOLDFAST_ASSIGN(out.split, number_of(json, "split"));
   HOLDFAST_ASSIGN(out.seen, number_of(json, "seen"));
+  HOLDFAST_ASSIGN(out.stored, number_of(json, "stored"));
   HOLDFAST_ASSIGN(out.synced, number_of(json, "synced"));
   return out;
 }

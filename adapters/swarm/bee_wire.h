@@ -39,13 +39,16 @@ Result<Batch> parse_batch(ByteView reply);
 /// How many stamps were issued, of all buckets.
 Result<std::uint64_t> parse_stamp_count(ByteView reply);
 
-/// How far an upload is. Chunks that were `seen` wait for the network under another tag already.
+/// How far an upload is.
 struct Tag {
   std::uint64_t uid = 0;
-  std::uint64_t split = 0;
-  std::uint64_t seen = 0;
+  std::uint64_t split = 0;   ///< chunks that it has
+  std::uint64_t seen = 0;    ///< of these, that wait for the network under another tag already
+  std::uint64_t stored = 0;  ///< that the node kept for itself because it knew nobody to give them to; counted as synced too
   std::uint64_t synced = 0;
   [[nodiscard]] bool is_done() const noexcept { return split > 0 && seen + synced >= split; }
+  /// Whether somebody else than the node has taken all of it.
+  [[nodiscard]] bool is_on_network() const noexcept { return is_done() && seen == 0 && stored == 0; }
 };
 Result<Tag> parse_tag(ByteView reply);
 Result<std::string> parse_reference(ByteView reply);

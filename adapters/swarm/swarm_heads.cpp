@@ -104,15 +104,19 @@ Status SwarmStore::post_update(const EthereumKey& key, const swarm::Feed& feed, 
   Result<http::CollectedResponse> sent = exchange(posting, kAskTimeout, context);
   if (!sent) return std::move(sent).error().with_context(doing);
   if (sent->head.status != 201) return swarm::reply_error(sent->head.status, doing, sent->body).on_network(traits_.name);
-  // What others will see is what counts.
-  HOLDFAST_ASSIGN(const auto seen, update_at(feed, next.index, context));
-  if (!seen) return Error(ErrorCode::kUnavailable, doing + ": it does not come back").on_network(traits_.name);
+  // A peer has given a receipt for it, unless there is none.
+  if (Status peers = need_peers(context); !peers) return std::move(peers).error().with_context(doing);
+  // What others will see is what counts. It need not be seen here at once: a peer that was asked before the write is not asked again for a minute.
+  const Result<std::optional<Seen>> back = update_at(feed, next.index, context);
+  HOLDFAST_TRY(check_context(context, system_clock(), doing));
+  if (!back && back.error().code() == ErrorCode::kCorrupt) return back.error();
+  const Seen written = back && *back ? **back : next;
   {
     const std::lock_guard lock(mutex_);
     pending_.erase(feed);
   }
-  remember(feed, *seen);
-  if (seen->update == next.update) return ok_status();
+  remember(feed, written);
+  if (written.update == next.update) return ok_status();
   return Error(ErrorCode::kConflict, doing + ": somebody else has written it").on_network(traits_.name);
 }
 

@@ -99,15 +99,24 @@ Status SwarmStore::compare(const std::string& reference, ByteView object, const 
   return ok_status();
 }
 
-Status SwarmStore::ensure_retrievable(const std::string& reference, std::uint64_t size_bytes, const CallContext& context) {
-  HOLDFAST_ASSIGN(const bool there, is_retrievable(reference, size_bytes, context));
-  if (there) return ok_status();
-  log_warning("network " + traits_.name + ": " + reference + " does not come back from the network; the node uploads its chunks again");
-  const Result<Bytes> again = ask(http::Method::kPut, "stewardship/" + reference, time_for(size_bytes), context);
-  if (!again) return again.error();
-  HOLDFAST_ASSIGN(const bool healed, is_retrievable(reference, size_bytes, context));
-  if (healed) return ok_status();
-  return Error(ErrorCode::kUnavailable, reference + " was uploaded again and still does not come back from the network").on_network(traits_.name);
+Status SwarmStore::need_peers(const CallContext& context) {
+  HOLDFAST_ASSIGN(const Bytes reply, get("peers", context));
+  HOLDFAST_ASSIGN(const std::size_t count, swarm::parse_peer_count(reply));
+  if (count > 0) return ok_status();
+  return Error(ErrorCode::kUnavailable, "the node has no peers, so that nobody else has what it was given").on_network(traits_.name);
+}
+
+/// Looking comes first only where another upload may have done it: a node that has asked a peer for a chunk in vain asks it no more for a minute (Bee 2.7.0, pkg/retrieval).
+Status SwarmStore::push_rest(const Posted& posted, const swarm::Tag& tag, std::uint64_t size_bytes, const CallContext& context) {
+  HOLDFAST_TRY(need_peers(context));
+  if (tag.stored == 0) {
+    HOLDFAST_ASSIGN(const bool there, is_retrievable(posted.reference, size_bytes, context));
+    if (there) return ok_status();
+  }
+  log_warning("network " + traits_.name + ": the network lacks chunks of " + posted.reference + "; the node uploads them again");
+  // Answers when somebody has given a receipt for each chunk; a node that is alone takes them itself, and says the same.
+  HOLDFAST_TRY(ask(http::Method::kPut, "stewardship/" + posted.reference, time_for(size_bytes), context));
+  return need_peers(context);
 }
 
 Result<std::string> SwarmStore::store_bytes(ByteView object, const Upload& upload, const CallContext& context) {
@@ -130,8 +139,7 @@ Result<std::string> SwarmStore::upload_all(ByteView object, const Upload& upload
   const std::string& reference = posted.reference;
   HOLDFAST_ASSIGN(const swarm::Tag tag, wait_synced(posted.uid, upload, context));
   if (upload.redundancy > 0) HOLDFAST_TRY(compare(reference, object, context));
-  // What another upload had queued is not pushed by this one: only the network can say whether it arrived.
-  if (tag.seen > 0) HOLDFAST_TRY(ensure_retrievable(reference, object.size(), context));
+  if (!tag.is_on_network()) HOLDFAST_TRY(push_rest(posted, tag, object.size(), context));
   {
     const std::lock_guard lock(mutex_);
     if (const auto found = tags_.find(address); found != tags_.end() && found->second == posted.uid) tags_.erase(found);

@@ -92,8 +92,10 @@ class SwarmStore final : public ObjectStore {
   std::optional<std::uint64_t> unfinished(const std::string& address, const CallContext& context);
   Result<swarm::Tag> wait_synced(std::uint64_t uid, const Upload& upload, const CallContext& context);
   Status compare(const std::string& reference, ByteView object, const CallContext& context);
-  /// Has the network asked for all chunks, and gives it those again that it lacks.
-  Status ensure_retrievable(const std::string& reference, std::uint64_t size_bytes, const CallContext& context);
+  /// Of an upload whose tag says that it is done, and not that others have taken all of it.
+  Status push_rest(const Posted& posted, const swarm::Tag& tag, std::uint64_t size_bytes, const CallContext& context);
+  /// Errors: kUnavailable where the node has no peers.
+  Status need_peers(const CallContext& context);
 
   // swarm_batch.cpp: the postage batch.
   /// What the node knows of a batch; nullopt when nothing: expired, or not its own.

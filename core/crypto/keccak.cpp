@@ -3,6 +3,7 @@
 #include "core/crypto/keccak.h"
 
 #include <bit>
+#include <cstring>
 
 namespace holdfast {
 
@@ -10,6 +11,7 @@ namespace {
 
 constexpr std::size_t kRateBytes = 136;  // 1600 bits less twice the 256 of the digest
 constexpr std::size_t kLanes = 25;
+constexpr std::size_t kLaneBytes = 8;
 using State = std::array<std::uint64_t, kLanes>;
 
 constexpr std::array<std::uint64_t, 24> kRoundConstants = {
@@ -42,12 +44,31 @@ void permute(State& a) noexcept {
   }
 }
 
+std::uint64_t little_endian(ByteView bytes) noexcept {
+  if constexpr (std::endian::native == std::endian::little) {
+    std::uint64_t lane = 0;
+    std::memcpy(&lane, bytes.data(), sizeof lane);
+    return lane;
+  }
+  std::uint64_t lane = 0;
+  for (std::size_t i = 0; i < kLaneBytes; ++i) lane |= static_cast<std::uint64_t>(bytes[i]) << (8 * i);
+  return lane;
+}
+
 class Sponge {
  public:
   void absorb(ByteView bytes) noexcept {
-    for (const std::uint8_t byte : bytes) {
-      put(byte);
-      if (++at_ == kRateBytes) {
+    while (!bytes.empty()) {
+      const bool lane_wise = at_ % kLaneBytes == 0 && bytes.size() >= kLaneBytes;
+      const std::size_t taken = lane_wise ? kLaneBytes : 1;
+      if (lane_wise) {
+        state_[at_ / kLaneBytes] ^= little_endian(bytes);
+      } else {
+        put(bytes.front());
+      }
+      bytes = bytes.subspan(taken);
+      at_ += taken;
+      if (at_ == kRateBytes) {
         permute(state_);
         at_ = 0;
       }

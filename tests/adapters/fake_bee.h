@@ -53,8 +53,8 @@ class FakeBee {
     return R"({"batchID":"","utilization":)" + std::to_string(utilization) + R"(,"usable":)" + truth(usable) + R"(,"label":"","depth":)" + std::to_string(depth) +
            R"(,"amount":"1000","bucketDepth":16,"blockNumber":40,"immutableFlag":)" + truth(immutable) + R"(,"exists":true,"batchTTL":)" + std::to_string(ttl_seconds) + "}";
   }
-  static std::string tag_json(int split, int seen, int synced) {
-    return R"({"split":)" + std::to_string(split) + R"(,"seen":)" + std::to_string(seen) + R"(,"stored":0,"sent":0,"synced":)" + std::to_string(synced) + R"(,"uid":7,"address":""})";
+  static std::string tag_json(int split, int seen, int synced, int stored = 0) {
+    return R"({"split":)" + std::to_string(split) + R"(,"seen":)" + std::to_string(seen) + R"(,"stored":)" + std::to_string(stored) + R"(,"sent":0,"synced":)" + std::to_string(synced) + R"(,"uid":7,"address":""})";
   }
   /// Always true, for scripts.
   static bool refuse(Peer& peer, int status, const std::string& message) {

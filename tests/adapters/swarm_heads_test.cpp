@@ -199,6 +199,22 @@ TEST(SwarmHeads, IndexThatSomebodyElseTook_IsAConflict) {
   EXPECT_EQ(code(store->publish_head(kRepository, 0, kSeed, as_bytes("mine"), {})), ErrorCode::kConflict);
 }
 
+TEST(SwarmHeads, UpdateThatIsNotSeenYet_IsBelievedOfAReceiptAndWithPeersOnly) {
+  std::atomic<bool> alone = false;
+  FakeBee bee([&](Peer& peer, const BeeRequest& request) {
+    if (request.is("GET /peers") && alone) return peer.reply(200, R"({"peers":[]})"), true;
+    return request.is("GET /soc/") && FakeBee::refuse(peer, 404, "requested chunk cannot be retrieved");
+  });
+  const auto store = open(bee);
+  publish(*store, "zero");
+  publish(*store, "one");
+  EXPECT_EQ(resolve(*store), "one") << "what this run wrote it knows";
+  EXPECT_EQ(times_written(bee, 0), 1U);
+  EXPECT_EQ(times_written(bee, 1), 1U);
+  alone = true;
+  EXPECT_EQ(code(store->publish_head(kRepository, 0, kSeed, as_bytes("two"), {})), ErrorCode::kUnavailable);
+}
+
 TEST(SwarmHeads, MissingFeed_IsProvedByABeeWithPeersOnly) {
   FakeBee lone([](Peer& peer, const BeeRequest& request) { return request.is("GET /peers") && (peer.reply(200, R"({"peers":[]})"), true); });
   EXPECT_EQ(code(open(lone)->resolve_head(kRepository, 0, kSeed, {})), ErrorCode::kUnavailable);

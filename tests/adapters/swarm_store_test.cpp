@@ -244,12 +244,11 @@ TEST(SwarmPut, DeadlineAndCancellation_AreHeardWhileTheNetworkIsSlow) {
 
 TEST(SwarmPut, ChunksThatAnotherUploadQueued_AreLookedForOnTheNetwork) {
   std::atomic<bool> is_there = false;
-  std::atomic<bool> heals = true;
   FakeBee bee([&](Peer& peer, const BeeRequest& request) {
     if (request.is("GET /tags/7")) return peer.reply(200, FakeBee::tag_json(2, 1, 1)), true;
     if (request.is("GET /stewardship/")) return peer.reply(200, is_there ? R"({"isRetrievable":true})" : R"({"isRetrievable":false})"), true;
     if (!request.is("PUT /stewardship/")) return false;
-    is_there = heals.load();
+    is_there = true;
     return peer.reply(200, R"({"code":200,"message":"OK"})"), true;
   });
   EXPECT_TRUE(open(bee)->put("packs/00", as_bytes("foo"), {}));
@@ -259,7 +258,32 @@ TEST(SwarmPut, ChunksThatAnotherUploadQueued_AreLookedForOnTheNetwork) {
   EXPECT_THAT(again->head, HasSubstr("Swarm-Postage-Batch-Id: " + kBatch));
   EXPECT_TRUE(open(bee)->put("packs/00", as_bytes("foo"), {}));
   EXPECT_EQ(bee.count("PUT /stewardship/"), 1);
-  is_there = heals = false;
+}
+
+TEST(SwarmPut, ChunksThatNobodyElseTook_ArePushedOnceThereAreOthers) {
+  // As Bee 2.7.0 does without peers: it keeps all chunks for itself and counts them as synced.
+  std::atomic<bool> alone = true;
+  FakeBee bee([&](Peer& peer, const BeeRequest& request) {
+    if (request.is("GET /tags/7")) return peer.reply(200, FakeBee::tag_json(2, 0, 2, 2)), true;
+    if (request.is("GET /peers")) return peer.reply(200, alone ? R"({"peers":[]})" : R"({"peers":[{}]})"), true;
+    return request.is("PUT /stewardship/2387e8e7") && (peer.reply(200, R"({"code":200,"message":"OK"})"), true);
+  });
+  const auto store = open(bee);
+  const auto put = store->put("packs/00", as_bytes("foo"), {});
+  EXPECT_EQ(code(put), ErrorCode::kUnavailable);
+  EXPECT_THAT(put.error().message(), HasSubstr("no peers"));
+  EXPECT_EQ(bee.count("PUT "), 0);
+  alone = false;
+  EXPECT_TRUE(store->put("packs/00", as_bytes("foo"), {}));
+  EXPECT_EQ(bee.count("PUT /stewardship/"), 1);
+  EXPECT_EQ(bee.count("POST /bytes"), 1);
+}
+
+TEST(SwarmPut, ChunksThatCannotBePushed_FailThePut) {
+  FakeBee bee([&](Peer& peer, const BeeRequest& request) {
+    if (request.is("GET /tags/7")) return peer.reply(200, FakeBee::tag_json(2, 0, 2, 1)), true;
+    return request.is("PUT /stewardship/") && FakeBee::refuse(peer, 500, "re-upload failed");
+  });
   EXPECT_EQ(code(open(bee)->put("packs/00", as_bytes("foo"), {})), ErrorCode::kUnavailable);
 }
 

@@ -4,6 +4,8 @@
 
 #include <gmock/gmock.h>
 
+#include <functional>
+
 #include "adapters/http/curl_transport.h"
 #include "tests/support/conformance_run.h"
 #include "tests/support/network_script.h"
@@ -60,7 +62,19 @@ class Swarm : public ::testing::Test {
     EXPECT_TRUE(health) << health.error().message();
     return health ? health->detail : std::string();
   }
-  static ErrorCode code(const Status& status) { return status ? ErrorCode::kInternal : status.error().code(); }
+  /// Looks twice a second, as what others wrote is not seen at once.
+  static bool becomes(const std::function<bool()>& is_so, std::chrono::seconds time) {
+    const CallContext until = within(time);
+    while (!is_so()) {
+      if (!check_context(until, system_clock(), "")) return false;
+      (void)system_clock().sleep_until(system_clock().mono_now() + 500ms, {}).has_value();
+    }
+    return true;
+  }
+  template <typename T>
+  static ErrorCode code(const T& result) {
+    return result ? ErrorCode::kInternal : result.error().code();
+  }
 
   void holds_the_contract();
   void another_node_reads_it();
@@ -98,15 +112,14 @@ void Swarm::another_node_reads_it() {
     const auto published = store_->publish_head(repository, 3, seed, head, within(60s));
     ASSERT_TRUE(published) << published.error().message();
     locator = *published;
-    const auto found = elsewhere->fetch_head(locator, within(60s));
-    ASSERT_TRUE(found) << found.error().message();
-    EXPECT_EQ(*found, head);
+    EXPECT_TRUE(becomes([&] { return elsewhere->fetch_head(locator, within(60s)).value_or(Bytes()) == head; }, 90s)) << "of " << size << " bytes";
   }
   // A run that knows nothing of the earlier ones finds the newest, and goes on behind it.
   const auto fresh = open(options(swarm_->get("SWARM_BATCH")));
   const Bytes head = random_.bytes(400);
-  ASSERT_TRUE(fresh->publish_head(repository, 3, seed, head, within(60s)));
-  EXPECT_EQ(*store_->fetch_head(locator, within(60s)), head);
+  const auto published = fresh->publish_head(repository, 3, seed, head, within(60s));
+  ASSERT_TRUE(published) << published.error().message();
+  EXPECT_TRUE(becomes([&] { return store_->fetch_head(locator, within(60s)).value_or(Bytes()) == head; }, 90s));
 }
 
 void Swarm::lost_pin_is_noticed() {
@@ -131,9 +144,7 @@ void Swarm::lone_node_proves_nothing() {
   EXPECT_EQ(code(store_->read(unknown, 0, out, within(30s))), ErrorCode::kUnavailable);
   const Bytes other = random_.bytes(30'000);
   const auto waiting = store_->put("packs/03", other, within(30s));
-  ASSERT_FALSE(waiting) << "the network is not there to take it";
-  EXPECT_EQ(waiting.error().code(), ErrorCode::kUnavailable);
-  EXPECT_THAT(waiting.error().message(), HasSubstr("of 9 chunks"));
+  EXPECT_EQ(code(waiting), ErrorCode::kUnavailable) << "the node keeps the chunks for itself, and calls them synced";
   EXPECT_EQ(store_->resolve_head({}, 0, random_.bytes(32), within(30s)).error().code(), ErrorCode::kUnavailable);
   EXPECT_THAT(health(*store_), HasSubstr("NO peers"));
   swarm_->run("start");
@@ -152,8 +163,8 @@ void Swarm::batch_that_fills_up_is_noticed_and_diluted() {
   small.depth_max = 18;
   const auto roomy = open(small);
   put(*roomy, "packs/05", random_.bytes(100));  // is diluted on the way
-  for (int i = 0; i < 40 && health(*roomy).find("depth 18") == std::string::npos; ++i) (void)system_clock().sleep_until(system_clock().mono_now() + 500ms, {}).has_value();
-  EXPECT_THAT(health(*roomy), AllOf(HasSubstr("depth 18"), HasSubstr("2 of 4")));
+  EXPECT_TRUE(becomes([&] { return health(*roomy).find("depth 18") != std::string::npos; }, 30s));
+  EXPECT_THAT(health(*roomy), HasSubstr("2 of 4"));
   EXPECT_EQ(probe(*roomy, put(*roomy, "packs/06", random_.bytes(100'000))), Durability::kDurable);
 }
 
@@ -170,27 +181,18 @@ void Swarm::batch_is_topped_up_and_ends() {
   paying.top_up_max_bzz = 1;
   const auto paid = open(paying);
   const Bytes object = random_.bytes(20'000);
-  Result<ObjectRef> ref = paid->put("packs/07", object, within(60s));
-  for (int i = 0; i < 40 && !ref; ++i) {  // until the node hears of its own transaction
-    (void)system_clock().sleep_until(system_clock().mono_now() + 500ms, {}).has_value();
-    ref = paid->put("packs/07", object, within(60s));
-  }
-  ASSERT_TRUE(ref) << ref.error().message();
+  Result<ObjectRef> ref = ObjectRef{};
+  ASSERT_TRUE(becomes([&] { return (ref = paid->put("packs/07", object, within(60s))).has_value(); }, 30s)) << "the node hears of its own transaction some blocks later: " << ref.error().message();
   EXPECT_THAT(health(*paid), AllOf(HasSubstr("of depth 17, 47 hours left"), Not(HasSubstr("ENDS"))));
   EXPECT_EQ(probe(*paid, *ref), Durability::kDurable);
   // The price rises until the batch is used up.
   swarm_->run("price", "7000000");
-  Result<ObjectRef> late = ref;
-  for (int i = 0; i < 60 && late; ++i) {
-    (void)system_clock().sleep_until(system_clock().mono_now() + 500ms, {}).has_value();
-    late = open(short_lived)->put("packs/08", random_.bytes(100), within(60s));
-  }
+  EXPECT_TRUE(becomes([&] { return health(*paid).find("has expired") != std::string::npos; }, 60s)) << health(*paid);
   swarm_->run("price", "100");
-  ASSERT_FALSE(late);
-  EXPECT_EQ(late.error().code(), ErrorCode::kQuotaExceeded);
+  EXPECT_EQ(code(open(short_lived)->put("packs/08", random_.bytes(100), within(60s))), ErrorCode::kQuotaExceeded);
   EXPECT_EQ(probe(*paid, *ref), Durability::kAccepted) << "a pin is all that is left of it";
-  EXPECT_THAT(health(*paid), HasSubstr("has expired"));
-  // Healed by what pays for the future.
+  // Healed by what pays for the future, once the price has come down for everybody.
+  EXPECT_TRUE(becomes([&] { return health(*store_).find("can be uploaded") == std::string::npos; }, 30s)) << health(*store_);
   const ObjectRef again = put(*store_, "packs/07", object);
   EXPECT_NE(again.locator, ref->locator);
   EXPECT_EQ(probe(*store_, again), Durability::kDurable);

@@ -67,11 +67,8 @@ Result<swarm::Tag> SwarmStore::wait_synced(std::uint64_t uid, const Upload& uplo
   std::uint64_t done = 0;
   MonoTime progressed_at = clock.mono_now();
   while (true) {
-    const Result<Bytes> reply = get("tags/" + std::to_string(uid), context);
-    // Another put of the same bytes has seen it done, and dropped it.
-    if (!reply && reply.error().code() == ErrorCode::kNotFound) return swarm::Tag{.uid = uid, .split = 1, .seen = 1};
-    if (!reply) return reply.error();
-    HOLDFAST_ASSIGN(const swarm::Tag tag, swarm::parse_tag(*reply));
+    HOLDFAST_ASSIGN(const Bytes reply, get("tags/" + std::to_string(uid), context));
+    HOLDFAST_ASSIGN(const swarm::Tag tag, swarm::parse_tag(reply));
     if (tag.is_done()) return tag;
     const MonoTime now = clock.mono_now();
     if (tag.seen + tag.synced > done) progressed_at = now;
@@ -119,15 +116,38 @@ Status SwarmStore::push_rest(const Posted& posted, const swarm::Tag& tag, std::u
   return need_peers(context);
 }
 
+/// Chunks that two uploads have in common are pushed by one of them only: whoever puts the same bytes meanwhile waits.
 Result<std::string> SwarmStore::store_bytes(ByteView object, const Upload& upload, const CallContext& context) {
-  Result<std::string> stored = upload_all(object, upload, context);
+  const std::string address = swarm::object_address(object).hex();
+  std::shared_ptr<Flight> flight;
+  while (!flight) {
+    std::shared_ptr<Flight> other;
+    {
+      const std::lock_guard lock(mutex_);
+      const auto [found, mine] = flights_.try_emplace(address, nullptr);
+      if (mine) flight = found->second = std::make_shared<Flight>();
+      if (!mine) other = found->second;
+    }
+    while (other && !other->is_over) {
+      HOLDFAST_TRY(check_context(context, system_clock(), upload.doing));
+      HOLDFAST_TRY(system_clock().sleep_until(std::min(context.deadline, system_clock().mono_now() + kFirstPause), context.stop));
+    }
+    // What failed for another may have failed for its deadline alone.
+    if (other && !other->reference.empty()) return other->reference;
+  }
+  Result<std::string> stored = upload_all(object, address, upload, context);
+  {
+    const std::lock_guard lock(mutex_);
+    flights_.erase(address);
+  }
+  if (stored) flight->reference = *stored;
+  flight->is_over = true;
   // What is put is not absent: then something on the way is.
   if (!stored && stored.error().code() == ErrorCode::kNotFound) return std::move(stored).error().with_code(ErrorCode::kUnavailable);
   return stored;
 }
 
-Result<std::string> SwarmStore::upload_all(ByteView object, const Upload& upload, const CallContext& context) {
-  const std::string address = swarm::object_address(object).hex();
+Result<std::string> SwarmStore::upload_all(ByteView object, const std::string& address, const Upload& upload, const CallContext& context) {
   Posted posted{address, 0};
   // With redundancy the address also covers parities, and only an upload tells it.
   const std::optional<std::uint64_t> uid = upload.redundancy == 0 ? unfinished(address, context) : std::nullopt;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -67,6 +68,11 @@ class SwarmStore final : public ObjectStore {
     std::string reference;
     std::uint64_t uid = 0;  ///< of its tag
   };
+  /// An upload that others may wait for.
+  struct Flight {
+    std::string reference;              ///< set before is_over, empty where it failed
+    std::atomic<bool> is_over = false;
+  };
 
   SwarmStore(const Options& options, std::shared_ptr<http::HttpTransport> transport);
 
@@ -86,7 +92,7 @@ class SwarmStore final : public ObjectStore {
   // swarm_put.cpp: uploading until the network has it.
   /// The reference under which the network has all of `object`, pinned on the node.
   Result<std::string> store_bytes(ByteView object, const Upload& upload, const CallContext& context);
-  Result<std::string> upload_all(ByteView object, const Upload& upload, const CallContext& context);
+  Result<std::string> upload_all(ByteView object, const std::string& address, const Upload& upload, const CallContext& context);
   Result<Posted> post_bytes(ByteView object, const std::string& address, const Upload& upload, const CallContext& context);
   /// The tag of an earlier upload of the same bytes in this run that the node still knows.
   std::optional<std::uint64_t> unfinished(const std::string& address, const CallContext& context);
@@ -132,11 +138,11 @@ class SwarmStore final : public ObjectStore {
 
   std::mutex mutex_;                            // guards all that follows; never held over an exchange
   std::map<std::string, std::uint64_t> tags_;   // address of what is being uploaded → its tag
+  std::map<std::string, std::shared_ptr<Flight>> flights_;  // uploads that run, by address
   std::map<swarm::Feed, Seen> newest_;          // nothing older is believed
   std::map<swarm::Feed, Seen> pending_;         // sent, and nobody knows whether it arrived
   std::set<swarm::Feed> publishing_;
   MonoTime looked_after_{};                     // when the batch was last topped up or diluted, or that was tried
-  bool batch_was_usable_ = false;
 };
 
 }  // namespace holdfast

@@ -56,6 +56,13 @@ class FakeBee {
   static std::string tag_json(int split, int seen, int synced, int stored = 0) {
     return R"({"split":)" + std::to_string(split) + R"(,"seen":)" + std::to_string(seen) + R"(,"stored":)" + std::to_string(stored) + R"(,"sent":0,"synced":)" + std::to_string(synced) + R"(,"uid":7,"address":""})";
   }
+  /// Answers what begins with `start` with `body`.
+  static Script replying(std::string start, int status, std::string body) {
+    return [=](Peer& peer, const BeeRequest& request) {
+      if (!request.is(start)) return false;
+      return peer.reply(status, body), true;
+    };
+  }
   /// Always true, for scripts.
   static bool refuse(Peer& peer, int status, const std::string& message) {
     peer.reply(status, R"({"code":)" + std::to_string(status) + R"(,"message":")" + message + R"("})");

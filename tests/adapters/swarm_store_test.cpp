@@ -39,147 +39,6 @@ template <typename T>
 ErrorCode code(const T& result) {
   return result ? ErrorCode::kInternal : result.error().code();
 }
-/// Answers what begins with `start` with `body`.
-FakeBee::Script replying(std::string start, int status, std::string body) {
-  return [=](Peer& peer, const BeeRequest& request) {
-    if (!request.is(start)) return false;
-    return peer.reply(status, body), true;
-  };
-}
-
-// ---- batches --------------------------------------------------------------------------------------------------------
-
-void expect_refused(FakeBee::Script script, ErrorCode expected, const std::string& says, SwarmStore::Options options = {}) {
-  FakeBee bee(std::move(script));
-  const auto put = open(bee, options)->put("packs/00", as_bytes("bytes"), {});
-  EXPECT_EQ(code(put), expected) << says;
-  if (!put) {
-    EXPECT_THAT(put.error().message(), HasSubstr(says));
-  }
-  EXPECT_EQ(bee.count("POST /bytes"), 0) << "nothing is sent that nobody pays for";
-}
-
-TEST(SwarmBatch, UnfitBatch_TakesNothing) {
-  const std::string stamps = "GET /stamps/" + kBatch + " ";
-  expect_refused(replying(stamps, 404, R"({"code":404,"message":"issuer does not exist"})"), ErrorCode::kQuotaExceeded, "has expired, or was never of this node");
-  expect_refused(replying(stamps, 400, R"({"code":400,"message":"batch not usable"})"), ErrorCode::kUnavailable, "not usable yet");
-  expect_refused(replying(stamps, 200, FakeBee::batch_json(9'000'000, 0, 20, false)), ErrorCode::kUnavailable, "not usable yet");
-  expect_refused(replying(stamps, 200, FakeBee::batch_json(9'000'000, 0, 20, true, false)), ErrorCode::kInvalidArgument, "is mutable");
-  expect_refused(replying(stamps, 200, FakeBee::batch_json(23 * 3600)), ErrorCode::kQuotaExceeded, "ends in 1380 minutes");
-  expect_refused(replying(stamps, 200, "<html>"), ErrorCode::kCorrupt, "no JSON object");
-  expect_refused(replying(stamps, 404, "<html>"), ErrorCode::kUnavailable, "status 404");
-}
-
-TEST(SwarmBatch, WithoutOne_IsForReadingAlone) {
-  FakeBee bee(replying("GET /health ", 200, R"({"version":"2.7.0"})"));
-  const auto store = *SwarmStore::make({.api = bee.url()}, *http::make_curl_transport());
-  const auto put = store->put("packs/00", as_bytes("bytes"), {});
-  EXPECT_EQ(code(put), ErrorCode::kInvalidArgument);
-  EXPECT_THAT(put.error().message(), HasSubstr("set batch"));
-  EXPECT_EQ(code(store->publish_head({}, 0, Bytes(32, 1), as_bytes("head"), {})), ErrorCode::kInvalidArgument);
-  Bytes out(8);
-  EXPECT_EQ(code(store->read(kRef, 0, out, {})), ErrorCode::kNotFound);
-  EXPECT_THAT(store->health({})->detail, HasSubstr("no postage batch is set"));
-}
-
-TEST(SwarmBatch, OverissuedBatch_IsNoSpaceLeft) {
-  FakeBee bee(replying("POST /bytes", 402, R"({"code":402,"message":"batch is overissued"})"));
-  const auto put = open(bee)->put("packs/00", as_bytes("bytes"), {});
-  EXPECT_EQ(code(put), ErrorCode::kQuotaExceeded);
-  EXPECT_THAT(put.error().message(), AllOf(HasSubstr("batch is overissued"), HasSubstr("5158290b")));
-}
-
-TEST(SwarmBatch, EndDuringAnUpload_IsNoticed) {
-  std::atomic<bool> uploaded = false;
-  FakeBee bee([&](Peer& peer, const BeeRequest& request) {
-    if (request.is("POST /bytes")) uploaded = true;
-    return request.is("GET /stamps/") && uploaded && FakeBee::refuse(peer, 404, "issuer does not exist");
-  });
-  EXPECT_EQ(code(open(bee)->put("packs/00", as_bytes("bytes"), {})), ErrorCode::kQuotaExceeded);
-}
-
-/// A chain on which a chunk costs 24,000 PLUR a block, and a batch of depth 20.
-FakeBee::Script paying(std::int64_t ttl_seconds, int utilization = 1) {
-  return [=](Peer& peer, const BeeRequest& request) {
-    if (request.is("GET /stamps/")) return peer.reply(200, FakeBee::batch_json(ttl_seconds, utilization)), true;
-    if (request.is("GET /chainstate ")) return peer.reply(200, R"({"chainTip":9,"block":9,"totalAmount":"4900","currentPrice":"24000"})"), true;
-    if (request.is("PATCH ")) return peer.reply(202, R"({"batchID":"","txHash":"0x12"})"), true;
-    return false;
-  };
-}
-
-TEST(SwarmBatch, TopUp_BuysTheMissingTimeOnce) {
-  FakeBee bee(paying(10 * 86'400));
-  const auto store = open(bee, {.top_up_to = std::chrono::days(30), .top_up_max_bzz = 1});
-  EXPECT_TRUE(store->put("packs/00", as_bytes("bytes"), {}));
-  EXPECT_TRUE(store->put("packs/01", as_bytes("more"), {}));
-  // 20 days are 345,600 blocks of 5 s, and one: × 24,000 PLUR; over 2^20 chunks that is 0.87 BZZ.
-  EXPECT_EQ(bee.count("PATCH /stamps/topup/" + kBatch + "/8294424000 "), 1);
-  EXPECT_EQ(bee.count("PATCH "), 1) << "what was paid is not paid again before it can show";
-}
-
-TEST(SwarmBatch, TopUp_NeverCostsMoreThanItMay) {
-  FakeBee bee(paying(1 * 86'400));  // 29 days would be 1.26 BZZ
-  EXPECT_TRUE(open(bee, {.top_up_to = std::chrono::days(30), .top_up_max_bzz = 1})->put("packs/00", as_bytes("bytes"), {}));
-  EXPECT_EQ(bee.count("PATCH "), 0);
-}
-
-TEST(SwarmBatch, TopUpAndDilution_AreNotDoneUnasked) {
-  FakeBee bee(paying(2 * 86'400, 16));
-  EXPECT_TRUE(open(bee)->put("packs/00", as_bytes("bytes"), {}));
-  EXPECT_EQ(bee.count("PATCH "), 0);
-}
-
-TEST(SwarmBatch, FullBucket_IsDilutedUpToTheBound) {
-  FakeBee bee(paying(10'000'000, 12));  // of 16
-  EXPECT_TRUE(open(bee, {.depth_max = 21})->put("packs/00", as_bytes("bytes"), {}));
-  EXPECT_EQ(bee.count("PATCH /stamps/dilute/" + kBatch + "/21 "), 1);
-  EXPECT_TRUE(open(bee, {.depth_max = 20})->put("packs/00", as_bytes("bytes"), {}));
-  EXPECT_EQ(bee.count("PATCH "), 1);
-  FakeBee roomy(paying(10'000'000, 11));
-  EXPECT_TRUE(open(roomy, {.depth_max = 21})->put("packs/00", as_bytes("bytes"), {}));
-  EXPECT_EQ(roomy.count("PATCH "), 0);
-}
-
-TEST(SwarmBatch, FailedTopUp_DoesNotFailThePut) {
-  const auto script = paying(2 * 86'400);
-  FakeBee bee([script](Peer& peer, const BeeRequest& request) {
-    if (request.is("PATCH ")) return FakeBee::refuse(peer, 402, "out of funds");
-    return script(peer, request);
-  });
-  EXPECT_TRUE(open(bee, {.top_up_to = std::chrono::days(20), .top_up_max_bzz = 1})->put("packs/00", as_bytes("bytes"), {}));
-  EXPECT_EQ(bee.count("PATCH "), 1);
-}
-
-TEST(SwarmHealth, SaysWhatEndsAndWhatIsUsed) {
-  const auto health_of = [](std::int64_t ttl_seconds, int utilization, const std::string& peers) {
-    FakeBee bee([=](Peer& peer, const BeeRequest& request) {
-      if (request.is("GET /health ")) return peer.reply(200, R"({"status":"ok","version":"2.7.0-abc","apiVersion":"7.3.0"})"), true;
-      if (request.is("GET /stamps/" + kBatch + "/buckets ")) return peer.reply(200, R"({"buckets":[{"collisions":2},{"collisions":3}]})"), true;
-      if (request.is("GET /stamps/")) return peer.reply(200, FakeBee::batch_json(ttl_seconds, utilization)), true;
-      if (request.is("GET /wallet ")) return peer.reply(200, R"({"bzzBalance":"12340000000000000"})"), true;
-      if (request.is("GET /peers ")) return peer.reply(200, peers), true;
-      return false;
-    });
-    return *open(bee, {.counts_used = true})->health({});
-  };
-  const StoreHealth good = health_of(100 * 86'400, 1, R"({"peers":[{},{}]})");
-  EXPECT_TRUE(good.reachable);
-  EXPECT_EQ(good.used_bytes, 5U * 4096);
-  EXPECT_EQ(good.detail, "bee 2.7.0-abc, 2 peers, batch 5158290b… of depth 20, 100 days left, fullest bucket 1 of 16; wallet 1.23 BZZ");
-  EXPECT_THAT(health_of(13 * 86'400, 1, R"({"peers":[{}]})").detail, HasSubstr("postage ENDS in 13 days, and with it all objects of batch " + kBatch + ": top it up"));
-  EXPECT_THAT(health_of(100 * 86'400, 12, R"({"peers":[{}]})").detail, HasSubstr("filling up"));
-  EXPECT_THAT(health_of(3'600, 1, R"({"peers":[]})").detail, AllOf(HasSubstr("NO peers"), HasSubstr("nothing can be uploaded: postage batch 5158290b… ends in 60 minutes")));
-}
-
-TEST(SwarmHealth, StrangerAndSilence_AreNotReachable) {
-  FakeBee bee(replying("GET /health ", 200, "<html>welcome</html>"));
-  EXPECT_FALSE(open(bee)->health({})->reachable);
-  const auto nobody = *SwarmStore::make({.api = "http://127.0.0.1:1", .batch = kBatch}, *http::make_curl_transport());
-  EXPECT_FALSE(nobody->health({})->reachable);
-}
-
-// ---- putting --------------------------------------------------------------------------------------------------------
 
 TEST(SwarmPut, SendsBytesPinnedAndDeferredUnderATag) {
   FakeBee bee;
@@ -197,7 +56,7 @@ TEST(SwarmPut, SendsBytesPinnedAndDeferredUnderATag) {
 }
 
 TEST(SwarmPut, WrongAddress_IsCaughtAndUnpinned) {
-  FakeBee bee(replying("POST /bytes", 201, R"({"reference":")" + kReference + R"("})"));
+  FakeBee bee(FakeBee::replying("POST /bytes", 201, R"({"reference":")" + kReference + R"("})"));
   const auto put = open(bee)->put("packs/00", as_bytes("foo"), {});
   EXPECT_EQ(code(put), ErrorCode::kCorrupt);
   EXPECT_EQ(bee.count("DELETE /pins/" + kReference), 1);
@@ -205,7 +64,7 @@ TEST(SwarmPut, WrongAddress_IsCaughtAndUnpinned) {
 
 TEST(SwarmPut, RepliesThatAreNone_AreErrors) {
   const auto put_code = [](int status, const std::string& body) {
-    FakeBee bee(replying("POST /bytes", status, body));
+    FakeBee bee(FakeBee::replying("POST /bytes", status, body));
     return code(open(bee)->put("packs/00", as_bytes("foo"), {}));
   };
   EXPECT_EQ(put_code(500, "<html><body>oops</body></html>"), ErrorCode::kUnavailable);
@@ -230,7 +89,7 @@ TEST(SwarmPut, UploadThatStalls_IsUnavailableAndGoesOnLater) {
 }
 
 TEST(SwarmPut, DeadlineAndCancellation_AreHeardWhileTheNetworkIsSlow) {
-  FakeBee bee(replying("GET /tags/7", 200, FakeBee::tag_json(100, 0, 1)));
+  FakeBee bee(FakeBee::replying("GET /tags/7", 200, FakeBee::tag_json(100, 0, 1)));
   SwarmStore::Options options{.api = bee.url(), .batch = kBatch};  // a minute without progress is fine
   const auto store = *SwarmStore::make(options, *http::make_curl_transport());
   EXPECT_EQ(code(store->put("packs/00", as_bytes("foo"), with_timeout({}, system_clock(), 150ms))), ErrorCode::kDeadlineExceeded);
@@ -240,6 +99,38 @@ TEST(SwarmPut, DeadlineAndCancellation_AreHeardWhileTheNetworkIsSlow) {
     stop.request_stop();
   });
   EXPECT_EQ(code(store->put("packs/00", as_bytes("foo"), {.stop = stop.get_token()})), ErrorCode::kCancelled);
+}
+
+TEST(SwarmPut, SameBytesAtOnce_AreSentOnce) {
+  std::atomic<int> polls = 0;
+  FakeBee bee([&](Peer& peer, const BeeRequest& request) {
+    return request.is("GET /tags/7") && (peer.reply(200, FakeBee::tag_json(2, 0, ++polls < 3 ? 1 : 2)), true);
+  });
+  const auto store = open(bee);
+  std::vector<Result<ObjectRef>> refs(6, Result<ObjectRef>(ObjectRef{}));
+  {
+    std::vector<std::jthread> threads;
+    for (Result<ObjectRef>& ref : refs) threads.emplace_back([&] { ref = store->put("packs/00", as_bytes("foo"), {}); });
+  }
+  for (const Result<ObjectRef>& ref : refs) {
+    ASSERT_TRUE(ref) << ref.error().message();
+    EXPECT_EQ(ref->locator, kBatch + "/2387e8e7d8a48c2a9339c97c1dc3461a9a7aa07e994c5cb8b38fd7c1b3e6ea48");
+  }
+  EXPECT_LE(bee.count("POST /bytes"), 2) << "only one that came after all others were done sends them anew";
+}
+
+TEST(SwarmPut, WaiterWhoseUploaderFails_UploadsItself) {
+  std::atomic<int> posts = 0;
+  FakeBee bee([&](Peer& peer, const BeeRequest& request) {
+    if (!request.is("POST /bytes") || ++posts > 1) return false;
+    (void)system_clock().sleep_until(system_clock().mono_now() + 200ms, {}).has_value();
+    return FakeBee::refuse(peer, 500, "split write all failed");
+  });
+  const auto store = open(bee);
+  Result<ObjectRef> first = ObjectRef{};
+  const std::jthread uploader([&] { first = store->put("packs/00", as_bytes("foo"), {}); });
+  while (posts == 0) (void)system_clock().sleep_until(system_clock().mono_now() + 5ms, {}).has_value();
+  EXPECT_TRUE(store->put("packs/00", as_bytes("foo"), {}));
 }
 
 TEST(SwarmPut, ChunksThatAnotherUploadQueued_AreLookedForOnTheNetwork) {
@@ -381,9 +272,9 @@ TEST(SwarmProbe, Durable_NeedsPinBatchSizeAndNetwork) {
 }
 
 TEST(SwarmRemove, AbsentPin_IsSuccessAndAStrangersWordIsNot) {
-  FakeBee none(replying("DELETE /pins/", 404, R"({"code":404,"message":"Not Found"})"));
+  FakeBee none(FakeBee::replying("DELETE /pins/", 404, R"({"code":404,"message":"Not Found"})"));
   EXPECT_TRUE(open(none)->remove(kRef, {}));
-  FakeBee stranger(replying("DELETE /pins/", 404, "page not found"));
+  FakeBee stranger(FakeBee::replying("DELETE /pins/", 404, "page not found"));
   EXPECT_EQ(code(open(stranger)->remove(kRef, {})), ErrorCode::kUnavailable);
 }
 

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# swarm.sh install | start DIR [NODES] | stop DIR | env DIR | kill DIR NAME | buy DIR AMOUNT DEPTH [MUTABLE] | price DIR PRICE
+# swarm.sh install | start DIR [NODES] | stop DIR | env DIR | kill DIR NAME | buy DIR AMOUNT DEPTH [MUTABLE] | price DIR PRICE | mine DIR BLOCKS
 # A private Swarm on 127.0.0.1: real Bee full nodes (2 by default: node0, node1) over a chain of their own (anvil) with Swarm's real contracts, whose bytecode comes out of
 # Bee's own Go dependencies. No redistribution game. kill ends one process as a lost machine would (SIGKILL); start brings back what is missing.
-# buy buys a postage batch for node 0 and prints its id once it is usable; price sets what a chunk costs a block: 700000 for a moment makes small batches expire.
+# buy buys a postage batch for node 0 and prints its id once it is usable; mine adds blocks, as nodes hear of what happened some blocks later (a few dozen at most: each is kept); price sets what a chunk costs a block: 700000 for a moment makes small batches expire.
 # Environment at the first start: SWARM_BASE_PORT (by the folder's name, free then: the chain; node i: +2i+1 the API, +2i+2 its peers), SWARM_AMOUNT (1000000000) and
 # SWARM_DEPTH (22) of the first batch, SWARM_VERBOSITY (info).
 . "$(dirname "$0")/lib.sh"
@@ -102,10 +102,10 @@ bee() { # bee NODE. The flags of the second line keep it off the public network;
     --redistribution-address "$(contract redistribution)" --staking-address "$(contract staking)" --swap-factory-address "$(contract factory)" --swap-enable --chequebook-enable \
     --swap-initial-deposit 1000000000000000000 --storage-incentives-enable=false --allow-private-cidrs --cache-capacity 100000 --verbosity "$SWARM_VERBOSITY"
 }
-ethereum_address() { grep -aoE '"using ethereum address" "address"="0x[0-9a-fA-F]+' "$D/node$1.log" | tail -1 | grep -oE '0x[0-9a-fA-F]+$'; }
-fund() { # ETH for fees and BZZ for stamps and the chequebook: with swap on a node waits for it before it serves; with swap off its accounting stalls what it pushes
+fund() { # keys, ETH for fees, BZZ for stamps and the chequebook. With swap off a node's accounting stalls what it pushes; one that finds no money looks again after 20 seconds.
   [ ! -f "$D/funded$1" ] || return 0
-  local address; address=$(ethereum_address "$1")
+  [ -f "$D/data$1/keys/swarm.key" ] || "$BIN/bee" init --data-dir "$D/data$1" --password x --verbosity error >> "$D/node$1.log" 2>&1 || true
+  local address; address=0x$(jq -r .address "$D/data$1/keys/swarm.key")
   send "$address" 0x 0x5208 0x8ac7230489e80000 > /dev/null
   send "$(contract token)" "0xa9059cbb$(word "$address")$(word 8ac7230489e80000)" 0x186a0 > /dev/null  # transfer of 1000 BZZ
   touch "$D/funded$1"
@@ -130,8 +130,9 @@ do_start() {
   LISTEN=$SWARM_BASE_PORT spawn chain "$BIN/anvil" --host 127.0.0.1 --port "$SWARM_BASE_PORT" --chain-id 31337 --block-time 1 --slots-in-an-epoch 4 --state "$D/chain.json" --state-interval 5 --quiet
   wait_for 30 chain chain_is_up
   [ -s "$D/contracts" ] || deploy
+  for ((i = 0; i < SWARM_NODES; i++)); do fund "$i"; done
+  mine 1
   for ((i = 0; i < SWARM_NODES; i++)); do bee "$i"; done
-  for ((i = 0; i < SWARM_NODES; i++)); do wait_for 60 "node$i" ethereum_address "$i"; fund "$i"; done
   for ((i = 0; i < SWARM_NODES; i++)); do wait_for 120 "node$i" http_ok "$(api "$i")/readiness"; done
   first=$(curl -fsS -m 5 "$(api 0)/addresses" | jq -r '.underlay[]' | grep -m 1 '/tcp/[0-9]*/p2p/[A-Za-z0-9]*$')
   for ((i = 1; i < SWARM_NODES; i++)); do wait_for 60 "node$i" connected "$i" "$first"; done
@@ -146,5 +147,6 @@ do_env() {
 do_stop() { load; local i; for ((i = 0; i < SWARM_NODES; i++)); do halt "node$i" TERM 10; done; halt chain; }
 do_kill() { [ $# -eq 2 ] || usage; D=$(cd "$1" && pwd); load; alive "$2" || die "no process $2 runs in $D"; halt "$2" KILL; }
 do_buy() { [ $# -ge 3 ] || usage; D=$(cd "$1" && pwd); shift; load; buy "$@"; }
-do_price() { [ $# -eq 2 ] || usage; D=$(cd "$1" && pwd); load; send "$(contract postage)" "0x91b7f5ed$(number "$2")" 0x493e0 > /dev/null; mine 1; }
+do_price() { [ $# -eq 2 ] || usage; D=$(cd "$1" && pwd); load; send "$(contract postage)" "0x91b7f5ed$(number "$2")" 0x493e0 > /dev/null; mine 6; }
+do_mine() { [ $# -eq 2 ] || usage; D=$(cd "$1" && pwd); load; mine "$2"; }
 main "$@"

@@ -59,6 +59,22 @@ std::optional<std::string> bee_message(int status, ByteView reply) {
   return *message;
 }
 
+Result<Batch> batch_of(const Json& json) {
+  Batch out;
+  HOLDFAST_ASSIGN(const bool exists, switch_of(json, "exists"));
+  HOLDFAST_ASSIGN(const bool usable, switch_of(json, "usable"));
+  out.usable = exists && usable;
+  HOLDFAST_ASSIGN(out.immutable, switch_of(json, "immutableFlag"));
+  HOLDFAST_ASSIGN(out.depth, number_of(json, "depth"));
+  HOLDFAST_ASSIGN(out.bucket_depth, number_of(json, "bucketDepth"));
+  HOLDFAST_ASSIGN(out.utilization, number_of(json, "utilization"));
+  if (out.depth > kDepthMax || out.bucket_depth > out.depth) return unreadable("has a batch of impossible depth");
+  const auto ttl = json.find("batchTTL");
+  if (ttl == json.end() || !ttl->is_number_integer()) return unreadable("has no number batchTTL");
+  if (const auto seconds = ttl->get<std::int64_t>(); seconds != -1) out.ttl_seconds = static_cast<std::uint64_t>(std::max<std::int64_t>(seconds, 0));
+  return out;
+}
+
 }  // namespace
 
 bool is_hex(std::string_view text, std::size_t digits) noexcept {
@@ -77,18 +93,20 @@ Result<Locator> parse_locator(std::string_view text) {
 
 Result<Batch> parse_batch(ByteView reply) {
   HOLDFAST_ASSIGN(const Json json, parse_members(reply));
-  Batch out;
-  HOLDFAST_ASSIGN(const bool exists, switch_of(json, "exists"));
-  HOLDFAST_ASSIGN(const bool usable, switch_of(json, "usable"));
-  out.usable = exists && usable;
-  HOLDFAST_ASSIGN(out.immutable, switch_of(json, "immutableFlag"));
-  HOLDFAST_ASSIGN(out.depth, number_of(json, "depth"));
-  HOLDFAST_ASSIGN(out.bucket_depth, number_of(json, "bucketDepth"));
-  HOLDFAST_ASSIGN(out.utilization, number_of(json, "utilization"));
-  if (out.depth > kDepthMax || out.bucket_depth > out.depth) return unreadable("has a batch of impossible depth");
-  const auto ttl = json.find("batchTTL");
-  if (ttl == json.end() || !ttl->is_number_integer()) return unreadable("has no number batchTTL");
-  if (const auto seconds = ttl->get<std::int64_t>(); seconds != -1) out.ttl_seconds = static_cast<std::uint64_t>(std::max<std::int64_t>(seconds, 0));
+  return batch_of(json);
+}
+
+Result<std::map<std::string, Batch>> parse_batches(ByteView reply) {
+  HOLDFAST_ASSIGN(const Json json, parse_members(reply));
+  const auto stamps = json.find("stamps");
+  if (stamps == json.end() || !stamps->is_array()) return unreadable("has no list of stamps");
+  std::map<std::string, Batch> out;
+  for (const Json& stamp : *stamps) {
+    if (!stamp.is_object()) return unreadable("has a batch that is no object");
+    HOLDFAST_ASSIGN(const std::string id, text_of(stamp, "batchID"));
+    if (!is_hex(id, kHexDigits)) return unreadable("has a batch without an id");
+    HOLDFAST_ASSIGN(out[id], batch_of(stamp));
+  }
   return out;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -36,6 +37,8 @@ struct Batch {
 };
 /// Errors of this and the parsers below: kCorrupt.
 Result<Batch> parse_batch(ByteView reply);
+/// All batches whose stamps the node issues, by their ids.
+Result<std::map<std::string, Batch>> parse_batches(ByteView reply);
 /// How many stamps were issued, of all buckets.
 Result<std::uint64_t> parse_stamp_count(ByteView reply);
 

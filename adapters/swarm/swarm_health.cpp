@@ -30,6 +30,16 @@ std::string SwarmStore::describe_batch(const swarm::Batch& batch) const {
   return text;
 }
 
+/// Batches of earlier configurations have paid for older objects, whose locators name them.
+std::string SwarmStore::describe_others(const std::map<std::string, swarm::Batch>& batches) const {
+  std::string text;
+  for (const auto& [id, batch] : batches) {
+    const bool ends = batch.usable && batch.ttl_seconds && *batch.ttl_seconds < static_cast<std::uint64_t>(options_.ttl_warn.count());
+    if (id != options_.batch && ends) text += "; batch " + id + " of this node ENDS in " + time_left(*batch.ttl_seconds);
+  }
+  return text;
+}
+
 Result<std::string> SwarmStore::describe(const std::string& version, StoreHealth& health, const CallContext& context) {
   HOLDFAST_ASSIGN(const Bytes peers, get("peers", context));
   HOLDFAST_ASSIGN(const std::size_t count, swarm::parse_peer_count(peers));
@@ -43,10 +53,13 @@ Result<std::string> SwarmStore::describe(const std::string& version, StoreHealth
   text += "; wallet " + money;
   if (count == 0) text += "; NO peers, so nothing can be uploaded";
   if (!fit) text += "; nothing can be uploaded: " + fit.error().message();
+  HOLDFAST_ASSIGN(const Bytes stamps, get("stamps", context));
+  HOLDFAST_ASSIGN(const auto batches, swarm::parse_batches(stamps));
+  text += describe_others(batches);
   if (batch && batch->usable && options_.counts_used) {
     HOLDFAST_ASSIGN(const Bytes buckets, get("stamps/" + options_.batch + "/buckets", context));
-    HOLDFAST_ASSIGN(const std::uint64_t stamps, swarm::parse_stamp_count(buckets));
-    health.used_bytes = stamps * swarm::kChunkMaxBytes;
+    HOLDFAST_ASSIGN(const std::uint64_t count_of_stamps, swarm::parse_stamp_count(buckets));
+    health.used_bytes = count_of_stamps * swarm::kChunkMaxBytes;
   }
   return text;
 }

@@ -55,9 +55,11 @@ Result<SwarmStore::Posted> SwarmStore::post_bytes(ByteView object, const std::st
     (void)unpin(reference, context).has_value();  // best effort: nobody will ask for it
     return Error(ErrorCode::kCorrupt, upload.doing + ": Bee stored " + reference + ", and the bytes it was given have the address " + address).on_network(traits_.name);
   }
-  const std::lock_guard lock(mutex_);
-  if (tags_.size() >= kTagsMax) tags_.clear();
-  tags_[address] = tag.uid;
+  if (upload.redundancy == 0) {
+    const std::lock_guard lock(mutex_);
+    if (tags_.size() >= kTagsMax) tags_.clear();
+    tags_[address] = tag.uid;
+  }
   return Posted{std::move(reference), tag.uid};
 }
 
@@ -119,12 +121,13 @@ Status SwarmStore::push_rest(const Posted& posted, const swarm::Tag& tag, std::u
 /// Chunks that two uploads have in common are pushed by one of them only: whoever puts the same bytes meanwhile waits.
 Result<std::string> SwarmStore::store_bytes(ByteView object, const Upload& upload, const CallContext& context) {
   const std::string address = swarm::object_address(object).hex();
+  const std::string key = address + "/" + std::to_string(upload.redundancy);  // with redundancy the reference is another
   std::shared_ptr<Flight> flight;
   while (!flight) {
     std::shared_ptr<Flight> other;
     {
       const std::lock_guard lock(mutex_);
-      const auto [found, mine] = flights_.try_emplace(address, nullptr);
+      const auto [found, mine] = flights_.try_emplace(key, nullptr);
       if (mine) flight = found->second = std::make_shared<Flight>();
       if (!mine) other = found->second;
     }
@@ -138,7 +141,7 @@ Result<std::string> SwarmStore::store_bytes(ByteView object, const Upload& uploa
   Result<std::string> stored = upload_all(object, address, upload, context);
   {
     const std::lock_guard lock(mutex_);
-    flights_.erase(address);
+    flights_.erase(key);
   }
   if (stored) flight->reference = *stored;
   flight->is_over = true;

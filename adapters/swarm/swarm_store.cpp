@@ -109,6 +109,27 @@ Result<bool> SwarmStore::is_retrievable(const std::string& reference, std::uint6
   return swarm::parse_retrievable(reply);
 }
 
+/// By its first byte: a HEAD answers a negative length where there is redundancy.
+Result<std::optional<std::uint64_t>> SwarmStore::size_of(const std::string& reference, const CallContext& context) {
+  http::Request asking = request(http::Method::kGet, "bytes/" + reference);
+  asking.headers.emplace_back("Range", "bytes=0-0");
+  const std::string doing = "looking at the size of " + reference;
+  HOLDFAST_ASSIGN(const http::CollectedResponse reply, exchange(asking, kAskTimeout, context));
+  std::optional<std::uint64_t> size_bytes;
+  if (reply.head.status == 206) {
+    const std::string_view range = reply.head.header("content-range");
+    size_bytes = http::number_in(range.substr(std::min(range.find('/') + 1, range.size())));
+  } else if (reply.head.status == 200 && reply.body.empty()) {
+    size_bytes = 0;
+  } else if (reply.head.status != 200) {
+    Error error = swarm::reply_error(reply.head.status, doing, reply.body);
+    if (error.code() == ErrorCode::kNotFound) return std::optional<std::uint64_t>();
+    return std::move(error).on_network(traits_.name);
+  }
+  if (!size_bytes) return Error(ErrorCode::kCorrupt, doing + ": none came back").on_network(traits_.name);
+  return size_bytes;
+}
+
 Result<Durability> SwarmStore::probe(const ObjectRef& ref, const CallContext& context) {
   HOLDFAST_ASSIGN(const swarm::Locator locator, swarm::parse_locator(ref.locator));
   const std::string doing = "probing " + locator.reference;
@@ -118,12 +139,8 @@ Result<Durability> SwarmStore::probe(const ObjectRef& ref, const CallContext& co
     if (pin.error().code() == ErrorCode::kNotFound) return Durability::kAbsent;
     return pin.error();
   }
-  HOLDFAST_ASSIGN(const http::CollectedResponse head, exchange(request(http::Method::kHead, "bytes/" + locator.reference), kAskTimeout, context));
-  if (head.head.status == 404) return Durability::kAbsent;  // without a body to tell whose 404 it is; Bee has just answered
-  if (head.head.status != 200) return swarm::reply_error(head.head.status, doing, head.body).on_network(traits_.name);
-  const auto size_bytes = http::number_in(head.head.header("content-length"));
-  if (!size_bytes) return Error(ErrorCode::kCorrupt, doing + ": no size came back").on_network(traits_.name);
-  if (*size_bytes != ref.size_bytes) return Durability::kAbsent;
+  HOLDFAST_ASSIGN(const auto size_bytes, size_of(locator.reference, context));
+  if (size_bytes != ref.size_bytes) return Durability::kAbsent;
   HOLDFAST_ASSIGN(const auto batch, look_at_batch(locator.batch, context));
   if (!batch) return Durability::kAccepted;  // what paid for it has ended: the network drops it, and the pin is all that there is
   HOLDFAST_ASSIGN(const bool retrievable, is_retrievable(locator.reference, ref.size_bytes, context));

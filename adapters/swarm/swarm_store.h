@@ -86,6 +86,8 @@ class SwarmStore final : public ObjectStore {
   Result<Bytes> get(const std::string& path, const CallContext& context);
   /// `error`, but kUnavailable where it is an absence that a node without peers can't know of.
   Error absence(Error error, const CallContext& context);
+  /// nullopt: the node can't find its root.
+  Result<std::optional<std::uint64_t>> size_of(const std::string& reference, const CallContext& context);
   Status unpin(const std::string& reference, const CallContext& context);
   Result<bool> is_retrievable(const std::string& reference, std::uint64_t size_bytes, const CallContext& context);
 
@@ -118,6 +120,7 @@ class SwarmStore final : public ObjectStore {
   // swarm_health.cpp
   Result<std::string> describe(const std::string& version, StoreHealth& health, const CallContext& context);
   [[nodiscard]] std::string describe_batch(const swarm::Batch& batch) const;
+  [[nodiscard]] std::string describe_others(const std::map<std::string, swarm::Batch>& batches) const;
 
   // swarm_heads.cpp
   Result<std::optional<Seen>> find_newest(const swarm::Feed& feed, const CallContext& context);
@@ -138,7 +141,7 @@ class SwarmStore final : public ObjectStore {
 
   std::mutex mutex_;                            // guards all that follows; never held over an exchange
   std::map<std::string, std::uint64_t> tags_;   // address of what is being uploaded → its tag
-  std::map<std::string, std::shared_ptr<Flight>> flights_;  // uploads that run, by address
+  std::map<std::string, std::shared_ptr<Flight>> flights_;  // uploads that run, by address and redundancy
   std::map<swarm::Feed, Seen> newest_;          // nothing older is believed
   std::map<swarm::Feed, Seen> pending_;         // sent, and nobody knows whether it arrived
   std::set<swarm::Feed> publishing_;

@@ -48,9 +48,9 @@ class FakeBee {
     const std::lock_guard lock(mutex_);
     return socs_;
   }
-  static std::string batch_json(std::int64_t ttl_seconds, int utilization = 1, int depth = 20, bool usable = true, bool immutable = true) {
+  static std::string batch_json(std::int64_t ttl_seconds, int utilization = 1, int depth = 20, bool usable = true, bool immutable = true, const std::string& id = {}) {
     const auto truth = [](bool value) { return value ? std::string("true") : std::string("false"); };
-    return R"({"batchID":"","utilization":)" + std::to_string(utilization) + R"(,"usable":)" + truth(usable) + R"(,"label":"","depth":)" + std::to_string(depth) +
+    return R"({"batchID":")" + id + R"(","utilization":)" + std::to_string(utilization) + R"(,"usable":)" + truth(usable) + R"(,"label":"","depth":)" + std::to_string(depth) +
            R"(,"amount":"1000","bucketDepth":16,"blockNumber":40,"immutableFlag":)" + truth(immutable) + R"(,"exists":true,"batchTTL":)" + std::to_string(ttl_seconds) + "}";
   }
   static std::string tag_json(int split, int seen, int synced, int stored = 0) {

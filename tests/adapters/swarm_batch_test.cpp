@@ -23,6 +23,7 @@ using testing::FakeBee;
 using testing::Peer;
 
 const std::string kBatch = "5158290b2596c39a9eb1ba8364831fb984731eefe15224ec16865100c558152b";
+const std::string kOtherBatch(64, 'e');
 const std::string kReference(64, 'a');
 const ObjectRef kRef{.locator = kBatch + "/" + kReference, .size_bytes = 8};
 
@@ -147,6 +148,7 @@ TEST(SwarmHealth, SaysWhatEndsAndWhatIsUsed) {
       if (request.is("GET /health ")) return peer.reply(200, R"({"status":"ok","version":"2.7.0-abc","apiVersion":"7.3.0"})"), true;
       if (request.is("GET /stamps/" + kBatch + "/buckets ")) return peer.reply(200, R"({"buckets":[{"collisions":2},{"collisions":3}]})"), true;
       if (request.is("GET /stamps/")) return peer.reply(200, FakeBee::batch_json(ttl_seconds, utilization)), true;
+      if (request.is("GET /stamps ")) return peer.reply(200, R"({"stamps":[)" + FakeBee::batch_json(3 * 86'400, 1, 20, true, true, kOtherBatch) + "," + FakeBee::batch_json(9, 1, 20, true, true, kBatch) + "]}"), true;
       if (request.is("GET /wallet ")) return peer.reply(200, R"({"bzzBalance":"12340000000000000"})"), true;
       if (request.is("GET /peers ")) return peer.reply(200, peers), true;
       return false;
@@ -156,7 +158,7 @@ TEST(SwarmHealth, SaysWhatEndsAndWhatIsUsed) {
   const StoreHealth good = health_of(100 * 86'400, 1, R"({"peers":[{},{}]})");
   EXPECT_TRUE(good.reachable);
   EXPECT_EQ(good.used_bytes, 5U * 4096);
-  EXPECT_EQ(good.detail, "bee 2.7.0-abc, 2 peers, batch 5158290b… of depth 20, 100 days left, fullest bucket 1 of 16; wallet 1.23 BZZ");
+  EXPECT_EQ(good.detail, "bee 2.7.0-abc, 2 peers, batch 5158290b… of depth 20, 100 days left, fullest bucket 1 of 16; wallet 1.23 BZZ; batch " + kOtherBatch + " of this node ENDS in 3 days");
   EXPECT_THAT(health_of(13 * 86'400, 1, R"({"peers":[{}]})").detail, HasSubstr("postage ENDS in 13 days, and with it all objects of batch " + kBatch + ": top it up"));
   EXPECT_THAT(health_of(100 * 86'400, 12, R"({"peers":[{}]})").detail, HasSubstr("filling up"));
   EXPECT_THAT(health_of(3'600, 1, R"({"peers":[]})").detail, AllOf(HasSubstr("NO peers"), HasSubstr("nothing can be uploaded: postage batch 5158290b… ends in 60 minutes")));

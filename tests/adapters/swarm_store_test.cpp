@@ -252,9 +252,9 @@ TEST(SwarmProbe, Durable_NeedsPinBatchSizeAndNetwork) {
   const auto probe = [](const Node& node) {
     FakeBee bee([&](Peer& peer, const BeeRequest& request) {
       if (request.is("GET /pins/" + kReference)) return node.pinned ? (peer.reply(200, R"({"reference":""})"), true) : FakeBee::refuse(peer, 404, "Not Found");
-      if (request.is("HEAD /bytes/" + kReference)) {
-        peer.write(node.size_bytes.empty() ? "HTTP/1.1 404 Not Found\r\n\r\n" : "HTTP/1.1 200 OK\r\nContent-Length: " + node.size_bytes + "\r\n\r\n");
-        return true;
+      if (request.is("GET /bytes/" + kReference)) {
+        if (node.size_bytes.empty()) return FakeBee::refuse(peer, 404, "Not Found");
+        return peer.reply(206, "a", "Content-Range: bytes 0-0/" + node.size_bytes + "\r\n"), true;
       }
       if (request.is("GET /stamps/" + kOtherBatch) && !node.pays) return FakeBee::refuse(peer, 404, "issuer does not exist");
       if (request.is("GET /stewardship/" + kReference)) return peer.reply(200, node.retrievable), true;
@@ -269,6 +269,7 @@ TEST(SwarmProbe, Durable_NeedsPinBatchSizeAndNetwork) {
   EXPECT_EQ(*probe({.pays = false}), Durability::kAccepted) << "its own batch counts, not the one that is configured now";
   EXPECT_EQ(*probe({.retrievable = R"({"isRetrievable":false})"}), Durability::kAccepted);
   EXPECT_EQ(code(probe({.retrievable = "<html>"})), ErrorCode::kCorrupt);
+  EXPECT_EQ(code(probe({.size_bytes = "-9151314442816697536"})), ErrorCode::kCorrupt);
 }
 
 TEST(SwarmRemove, AbsentPin_IsSuccessAndAStrangersWordIsNot) {

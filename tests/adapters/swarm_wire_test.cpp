@@ -133,6 +133,17 @@ TEST(BeeWire, Batch_IsReadWithItsTime) {
   }
 }
 
+TEST(BeeWire, Batches_AreListedByTheirIds) {
+  const std::string one = R"({"batchID":")" + kBatch + R"(","utilization":3,"usable":true,"depth":22,"bucketDepth":16,"immutableFlag":true,"exists":true,"batchTTL":77})";
+  const auto batches = parse_batches(as_bytes(R"({"stamps":[)" + one + "]}"));
+  ASSERT_TRUE(batches);
+  EXPECT_EQ(batches->at(kBatch).ttl_seconds, 77U);
+  EXPECT_TRUE(parse_batches(as_bytes(R"({"stamps":[]})"))->empty());
+  EXPECT_FALSE(parse_batches(as_bytes(R"({"stamps":[7]})")));
+  EXPECT_FALSE(parse_batches(as_bytes(R"({"stamps":null})")));
+  EXPECT_FALSE(parse_batches(as_bytes(R"({"stamps":[{"batchID":"../x"}]})")));
+}
+
 TEST(BeeWire, Tag_IsDoneWhenEveryChunkIsAccountedFor) {
   const auto tag = [](int split, int seen, int synced) {
     return *parse_tag(as_bytes(R"({"split":)" + std::to_string(split) + R"(,"seen":)" + std::to_string(seen) + R"(,"stored":0,"sent":9,"synced":)" + std::to_string(synced) + R"(,"uid":5})"));

@@ -78,6 +78,7 @@ class Swarm : public ::testing::Test {
 
   void holds_the_contract();
   void another_node_reads_it();
+  void redundancy_is_stored_and_read();
   void lost_pin_is_noticed();
   void lone_node_proves_nothing();
   void batch_that_fills_up_is_noticed_and_diluted();
@@ -123,6 +124,18 @@ void Swarm::another_node_reads_it() {
   const auto published = fresh->publish_head(repository, 3, seed, head, within(60s));
   ASSERT_TRUE(published) << published.error().message();
   EXPECT_TRUE(becomes([&] { return store_->fetch_head(locator, within(60s)).value_or(Bytes()) == head; }, 90s));
+}
+
+void Swarm::redundancy_is_stored_and_read() {
+  SwarmStore::Options careful = options(swarm_->get("SWARM_BATCH"));
+  careful.redundancy = 1;
+  const auto store = open(careful);
+  const Bytes object = random_.bytes(150'000);
+  const ObjectRef plain = put(*store_, "packs/09", object);
+  const ObjectRef ref = put(*store, "packs/09", object);
+  EXPECT_NE(ref.locator, plain.locator) << "parities have an address of their own";
+  EXPECT_EQ(probe(*store, ref), Durability::kDurable);
+  expect_reads(*open(options(swarm_->get("SWARM_BATCH"), 1)), ref, object);
 }
 
 void Swarm::lost_pin_is_noticed() {
@@ -211,6 +224,7 @@ TEST_F(Swarm, BeeNodes_HoldTheContractAndFailAsSaid) {
   };
   part("the contract", &Swarm::holds_the_contract);
   part("another node", &Swarm::another_node_reads_it);
+  part("redundancy", &Swarm::redundancy_is_stored_and_read);
   part("lost pin", &Swarm::lost_pin_is_noticed);
   part("lone node", &Swarm::lone_node_proves_nothing);
   part("full batch", &Swarm::batch_that_fills_up_is_noticed_and_diluted);

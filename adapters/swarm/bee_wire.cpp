@@ -193,6 +193,7 @@ BeeError classify(int status, ByteView reply) {
   if (says("batch with id not found") || says("issuer does not exist")) return BeeError::kNoBatch;
   if (says("batch is overissued")) return BeeError::kOverissued;
   if (says("out of funds")) return BeeError::kNoFunds;
+  if (says("chunk write error")) return BeeError::kNotWritten;
   return status == 404 ? BeeError::kNotFound : BeeError::kOther;
 }
 
@@ -202,6 +203,7 @@ Error reply_error(int status, const std::string& doing, ByteView reply) {
     case BeeError::kNotBee:  // its 404 proves no absence, its 402 no empty purse
       return status == 404 || status == 402 ? std::move(error).with_code(ErrorCode::kUnavailable) : error;
     case BeeError::kNotFound: return std::move(error).with_code(ErrorCode::kNotFound);
+    case BeeError::kNotWritten:
     case BeeError::kNotYetUsable: return std::move(error).with_code(ErrorCode::kUnavailable);
     case BeeError::kNoBatch:
     case BeeError::kOverissued:

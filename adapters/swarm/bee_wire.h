@@ -74,6 +74,7 @@ enum class BeeError {
   kNotYetUsable,
   kOverissued,    ///< a bucket of an immutable batch is full
   kNoFunds,
+  kNotWritten,    ///< a single-owner chunk, for whatever reason: a full bucket is one
 };
 BeeError classify(int status, ByteView reply);
 /// `doing` is shown, never a query or credentials.

@@ -64,7 +64,9 @@ Status SwarmStore::ready_batch(const CallContext& context) {
 
 void SwarmStore::look_after(const swarm::Batch& batch, const CallContext& context) {
   const bool needs_time = options_.top_up_to.count() != 0 && batch.ttl_seconds && *batch.ttl_seconds < static_cast<std::uint64_t>(options_.ttl_warn.count());
-  const bool needs_room = batch.depth < options_.depth_max && fills_up(batch);
+  // A dilution halves the time: what is left must do.
+  const bool has_time = !batch.ttl_seconds || *batch.ttl_seconds / 2 >= static_cast<std::uint64_t>(options_.ttl_min.count());
+  const bool needs_room = batch.depth < options_.depth_max && fills_up(batch) && has_time;
   if (!needs_time && !needs_room) return;
   {
     const std::lock_guard lock(mutex_);
@@ -72,7 +74,7 @@ void SwarmStore::look_after(const swarm::Batch& batch, const CallContext& contex
     if (looked_after_ != MonoTime{} && now - looked_after_ < kCarePause) return;
     looked_after_ = now;
   }
-  // Room first: a dilution halves the time, and the next look tops it up.
+  // Room first: the next look tops it up.
   const Status done = needs_room ? dilute(batch, context) : top_up(batch, context);
   if (!done) log_warning("network " + traits_.name + ": " + done.error().message());
 }

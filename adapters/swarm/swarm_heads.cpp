@@ -103,7 +103,14 @@ Status SwarmStore::post_update(const EthereumKey& key, const swarm::Feed& feed, 
   }
   Result<http::CollectedResponse> sent = exchange(posting, kAskTimeout, context);
   if (!sent) return std::move(sent).error().with_context(doing);
-  if (sent->head.status != 201) return swarm::reply_error(sent->head.status, doing, sent->body).on_network(traits_.name);
+  if (sent->head.status != 201) {
+    Error error = swarm::reply_error(sent->head.status, doing, sent->body).on_network(traits_.name);
+    if (swarm::classify(sent->head.status, sent->body) != swarm::BeeError::kNotWritten) return error;
+    // A feed has no gaps, so this update needs a stamp of its own bucket.
+    HOLDFAST_ASSIGN(const auto batch, look_at_batch(options_.batch, context));
+    if (batch && fills_up(*batch)) return std::move(error).with_code(ErrorCode::kQuotaExceeded).with_context("postage batch " + batch_name() + " is filling up, and heads wait until it is diluted");
+    return error;
+  }
   // A peer has given a receipt for it, unless there is none.
   if (Status peers = need_peers(context); !peers) return std::move(peers).error().with_context(doing);
   // What others will see is what counts. It need not be seen here at once: a peer that was asked before the write is not asked again for a minute.

@@ -132,6 +132,14 @@ TEST(SwarmBatch, FullBucket_IsDilutedUpToTheBound) {
   EXPECT_EQ(roomy.count("PATCH "), 0);
 }
 
+TEST(SwarmBatch, Dilution_LeavesTheTimeThatABatchMustHave) {
+  FakeBee bee(paying(40 * 3'600, 12));
+  EXPECT_TRUE(open(bee, {.depth_max = 21})->put("packs/00", as_bytes("bytes"), {}));
+  EXPECT_EQ(bee.count("PATCH "), 0) << "20 hours would be left, of 24 that it takes to be used";
+  EXPECT_TRUE(open(bee, {.top_up_to = std::chrono::days(20), .top_up_max_bzz = 1, .depth_max = 21})->put("packs/00", as_bytes("bytes"), {}));
+  EXPECT_EQ(bee.count("PATCH /stamps/topup/"), 1) << "time comes first then";
+}
+
 TEST(SwarmBatch, FailedTopUp_DoesNotFailThePut) {
   const auto script = paying(2 * 86'400);
   FakeBee bee([script](Peer& peer, const BeeRequest& request) {

@@ -215,6 +215,22 @@ TEST(SwarmHeads, UpdateThatIsNotSeenYet_IsBelievedOfAReceiptAndWithPeersOnly) {
   EXPECT_EQ(code(store->publish_head(kRepository, 0, kSeed, as_bytes("two"), {})), ErrorCode::kUnavailable);
 }
 
+TEST(SwarmHeads, UpdateWithoutAStamp_IsALackOfRoomWhereTheBatchIsFilling) {
+  std::atomic<int> utilization = 1;  // of 16
+  std::atomic<bool> writes = false;
+  FakeBee bee([&](Peer& peer, const BeeRequest& request) {
+    if (request.is("GET /stamps/")) return peer.reply(200, FakeBee::batch_json(10'000'000, utilization)), true;
+    return !writes && request.is("POST /soc/") && FakeBee::refuse(peer, 400, "chunk write error");
+  });
+  const auto store = open(bee);
+  EXPECT_EQ(code(store->publish_head(kRepository, 0, kSeed, as_bytes("head"), {})), ErrorCode::kUnavailable);
+  utilization = 16;
+  EXPECT_EQ(code(store->publish_head(kRepository, 0, kSeed, as_bytes("head"), {})), ErrorCode::kQuotaExceeded);
+  writes = true;
+  publish(*store, "head");
+  EXPECT_EQ(resolve(*store), "head");
+}
+
 TEST(SwarmHeads, MissingFeed_IsProvedByABeeWithPeersOnly) {
   FakeBee lone([](Peer& peer, const BeeRequest& request) { return request.is("GET /peers") && (peer.reply(200, R"({"peers":[]})"), true); });
   EXPECT_EQ(code(open(lone)->resolve_head(kRepository, 0, kSeed, {})), ErrorCode::kUnavailable);

@@ -179,6 +179,7 @@ TEST(BeeWire, Errors_MeanWhatBeeSays) {
   EXPECT_EQ(code(402, bee(402, "out of funds")), ErrorCode::kQuotaExceeded);
   EXPECT_EQ(code(422, bee(422, "batch not usable yet or does not exist")), ErrorCode::kUnavailable);
   EXPECT_EQ(code(400, bee(400, "batch not usable")), ErrorCode::kUnavailable);
+  EXPECT_EQ(code(400, bee(400, "chunk write error")), ErrorCode::kUnavailable);
   EXPECT_EQ(code(503, bee(503, "syncing in progress")), ErrorCode::kUnavailable);
   EXPECT_EQ(code(429, bee(429, "simultaneous on-chain operations not supported")), ErrorCode::kUnavailable);
   EXPECT_EQ(code(500, bee(500, "joiner failed")), ErrorCode::kUnavailable);

@@ -12,6 +12,7 @@
 #include "adapters/memory/memory_store.h"
 #include "adapters/s3/s3_store.h"
 #include "adapters/sia/sia_store.h"
+#include "adapters/swarm/swarm_store.h"
 #include "core/store/whole_file.h"
 
 namespace holdfast {
@@ -148,6 +149,49 @@ Made make_sia(const NetworkConfig& config) {
   return store;
 }
 
+/// What looks after a postage batch.
+Status read_batch_keys(const NetworkConfig& config, SwarmStore::Options& options) {
+  constexpr std::uint32_t kHoursMax = 10'000;
+  constexpr std::uint32_t kDaysMax = 3'650;
+  HOLDFAST_ASSIGN(const std::uint32_t ttl_min, number_of(config, "ttl_min_hours", 0, kHoursMax));
+  if (config.values.contains("ttl_min_hours")) options.ttl_min = std::chrono::hours(ttl_min);
+  HOLDFAST_ASSIGN(const std::uint32_t ttl_warn, number_of(config, "ttl_warn_days", 0, kDaysMax));
+  if (config.values.contains("ttl_warn_days")) options.ttl_warn = std::chrono::days(ttl_warn);
+  HOLDFAST_ASSIGN(const bool tops_up, switch_of(config, "batch_top_up", false));
+  HOLDFAST_ASSIGN(const std::uint32_t top_up_days, number_of(config, "batch_top_up_days", 1, kDaysMax));
+  HOLDFAST_ASSIGN(options.top_up_max_bzz, number_of(config, "batch_top_up_max_bzz", 1, 1'000'000));
+  if (tops_up != (top_up_days > 0) || tops_up != (options.top_up_max_bzz > 0)) {
+    return Error(ErrorCode::kInvalidArgument, "network '" + config.name + "': batch_top_up = true, batch_top_up_days (how long the batch shall live then) and batch_top_up_max_bzz "
+                                              "(what one top-up may cost) go together");
+  }
+  options.top_up_to = std::chrono::days(top_up_days);
+  HOLDFAST_ASSIGN(options.depth_max, number_of(config, "batch_depth_max", 17, 41));
+  HOLDFAST_ASSIGN(const std::uint32_t block_seconds, number_of(config, "batch_block_seconds", 1, 3'600));
+  if (block_seconds > 0) options.block_time = std::chrono::seconds(block_seconds);
+  return ok_status();
+}
+
+Made make_swarm(const NetworkConfig& config) {
+  HOLDFAST_ASSIGN(std::shared_ptr<http::HttpTransport> transport, shared_transport());
+  SwarmStore::Options options{.name = config.name};
+  options.api = value_of(config, "api", options.api);
+  options.batch = value_of(config, "batch");
+  HOLDFAST_ASSIGN(options.redundancy, number_of(config, "redundancy", 0, 4));
+  HOLDFAST_TRY(read_batch_keys(config, options));
+  options.counts_used = config.values.contains("quota");
+  options.site = value_of(config, "site");
+  options.jurisdiction = value_of(config, "jurisdiction");
+  HOLDFAST_ASSIGN(std::shared_ptr<ObjectStore> store, SwarmStore::make(options, std::move(transport)));
+  return store;
+}
+
+const Factory& swarm_factory() {
+  static const Factory factory{{"api", "batch", "redundancy", "ttl_min_hours", "ttl_warn_days", "batch_top_up", "batch_top_up_days", "batch_top_up_max_bzz", "batch_depth_max", "batch_block_seconds"},
+                               {},
+                               make_swarm};
+  return factory;
+}
+
 const std::map<std::string, Factory>& factories() {
   static const std::map<std::string, Factory> known = {
       {"ipfs", {{"api", "find_timeout_seconds"}, {"gateways"}, make_ipfs}},
@@ -156,6 +200,7 @@ const std::map<std::string, Factory>& factories() {
       {"s3", s3_factory()},
       {"storj", s3_factory()},
       {"sia", {{"api", "password_file", "bucket", "min_shards", "total_shards"}, {}, make_sia}},
+      {"swarm", swarm_factory()},
   };
   return known;
 }

@@ -289,6 +289,7 @@ Status apply_environment(const Environment& environment, Config& config) {
   if (const auto value = environment("HOLDFAST_CACHE")) config.cache_directory = *value;
   if (const auto value = environment("HOLDFAST_WAL_DATABASE")) config.wal_database = *value;
   if (const auto value = environment("IPFS_API_URL")) network_called(config, "ipfs").values["api"] = *value;
+  if (const auto value = environment("BEE_API_URL")) network_called(config, "swarm").values["api"] = *value;
   if (const auto schedule = environment("BACKUP_SCHEDULE")) {
     const auto understood = CronSchedule::parse(*schedule);
     if (!understood) return Error(understood.error()).with_context("the environment variable BACKUP_SCHEDULE");

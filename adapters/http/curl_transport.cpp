@@ -140,6 +140,7 @@ const char* method_name(Method method) noexcept {
     case Method::kHead: return "HEAD";
     case Method::kPost: return "POST";
     case Method::kPut: return "PUT";
+    case Method::kPatch: return "PATCH";
     case Method::kDelete: return "DELETE";
   }
   return "GET";
@@ -229,7 +230,7 @@ Status CurlTransport::set_body(CURL* easy, const Request& request, Mime& mime, s
     }
     if (!good) return Error(ErrorCode::kInternal, "libcurl had no memory for a form");
     curl_easy_setopt(easy, CURLOPT_MIMEPOST, mime.get());
-  } else if (request.method == Method::kPost || request.method == Method::kPut) {
+  } else if (request.method == Method::kPost || request.method == Method::kPut || request.method == Method::kPatch) {
     static constexpr char kNothing = 0;  // a null pointer would make curl ask a read callback
     const ByteView bytes = std::holds_alternative<ByteView>(request.body) ? std::get<ByteView>(request.body) : ByteView();
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(bytes.size()));

@@ -15,7 +15,7 @@
 
 namespace holdfast::http {
 
-enum class Method : std::uint8_t { kGet, kHead, kPost, kPut, kDelete };
+enum class Method : std::uint8_t { kGet, kHead, kPost, kPut, kPatch, kDelete };
 
 /// One part of a multipart/form-data body: bytes in memory (not copied; they must outlive the call) or a whole file.
 struct Part {

@@ -44,7 +44,7 @@ TEST(Registry, UnknownKey_NamesTheNearestKnownOne) {
 TEST(Registry, UnknownType_NamesTheKnownOnes) {
   const auto store = make_store({.name = "floppy", .type = "", .values = {}, .lists = {}});
   ASSERT_FALSE(store);
-  EXPECT_THAT(store.error().message(), HasSubstr("ipfs, local, memory, s3, sia, storj"));
+  EXPECT_THAT(store.error().message(), HasSubstr("ipfs, local, memory, s3, sia, storj, swarm"));
 }
 
 TEST(Registry, ListWhereAValueBelongs_IsRefused) {
@@ -124,6 +124,41 @@ TEST(Registry, Sia_RefusesNumbersThatAreNone) {
     EXPECT_THAT(store.error().message(), HasSubstr("min_shards is 1 to 255"));
     EXPECT_THAT(store.error().message(), Not(HasSubstr("hunter2")));
   }
+}
+
+NetworkConfig postage(std::map<std::string, std::string> values) {
+  values.try_emplace("batch", std::string(64, 'b'));
+  return {.name = "swarm", .type = "", .values = std::move(values), .lists = {}};
+}
+
+TEST(Registry, Swarm_TakesABatchAndBounds) {
+  const auto store = make_store(postage({{"api", "http://10.0.0.1:1633"}, {"redundancy", "2"}, {"ttl_min_hours", "48"}, {"ttl_warn_days", "30"}, {"batch_top_up", "true"}, {"batch_top_up_days", "90"},
+                                         {"batch_top_up_max_bzz", "20"}, {"batch_depth_max", "24"}, {"batch_block_seconds", "5"}, {"quota", "10GB"}}));
+  ASSERT_TRUE(store) << store.error().message();
+  EXPECT_EQ((*store)->traits().type, "swarm");
+  EXPECT_EQ((*store)->traits().site, "http://10.0.0.1:1633");
+  EXPECT_FALSE((*store)->traits().erases);
+}
+
+TEST(Registry, Swarm_SaysWhatIsWrong) {
+  const auto refused = [](std::map<std::string, std::string> values, const std::string& says) {
+    const auto store = make_store(postage(std::move(values)));
+    ASSERT_FALSE(store) << says;
+    EXPECT_EQ(store.error().code(), ErrorCode::kInvalidArgument);
+    EXPECT_THAT(store.error().message(), HasSubstr(says));
+  };
+  refused({{"batch", std::string(63, 'b')}}, "64 lower-case hexadecimal digits");
+  refused({{"batch", "0x" + std::string(64, 'b')}}, "64 lower-case hexadecimal digits");
+  refused({{"api", "localhost:1633"}}, "no http or https address");
+  refused({{"redundancy", "5"}}, "redundancy is 0 to 4");
+  refused({{"ttl_min_hours", "-1"}}, "ttl_min_hours is 0 to 10000");
+  refused({{"ttl_min_hours", "48"}, {"ttl_warn_days", "1"}}, "ttl_warn_days is at least ttl_min_hours");
+  refused({{"batch_top_up", "true"}}, "go together");
+  refused({{"batch_top_up_days", "30"}, {"batch_top_up_max_bzz", "5"}}, "go together");
+  refused({{"batch_top_up", "yes"}}, "batch_top_up is true or false");
+  refused({{"batch_top_up", "true"}, {"batch_top_up_days", "14"}, {"batch_top_up_max_bzz", "5"}}, "more than ttl_warn_days");
+  refused({{"batch_depth_max", "16"}}, "batch_depth_max is 17 to 41");
+  refused({{"batch_topup", "true"}}, "did you mean 'batch_top_up'");
 }
 
 }  // namespace

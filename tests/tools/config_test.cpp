@@ -89,6 +89,10 @@ TEST_F(ConfigFile, Environment_GoesOverTheFile) {
   EXPECT_EQ(config->state_directory, "/other");
   EXPECT_EQ(config->cache_directory, "/k");
   EXPECT_EQ(config->networks.front().values.at("api"), "http://127.0.0.1:5009");
+  const auto swarm = load("[network.swarm]\napi = \"http://10.0.0.1:1633\"\n", {{"BEE_API_URL", "http://127.0.0.1:1699"}});
+  ASSERT_TRUE(swarm) << swarm.error().message();
+  EXPECT_EQ(swarm->networks.front().name, "swarm");
+  EXPECT_EQ(swarm->networks.front().values.at("api"), "http://127.0.0.1:1699");
 }
 
 TEST_F(ConfigFile, EveryKey_MayComeFromTheEnvironment) {

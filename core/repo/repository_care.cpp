@@ -64,6 +64,7 @@ std::vector<StatusReport::Network> RepositoryImpl::network_states() {
     network.used_bytes = health->used_bytes;
     network.capacity_bytes = health->capacity_bytes;
     if (!health->reachable) network.last_error = health->detail;
+    if (health->reachable && !health->warning.empty()) network.last_error = health->warning;
   };
   std::vector<std::jthread> threads;
   for (std::size_t i = 0; i < stores.size(); ++i) threads.emplace_back(ask, i);

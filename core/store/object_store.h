@@ -52,6 +52,7 @@ struct StoreHealth {
   std::string detail;  ///< for people: version, or what is wrong
   std::optional<std::uint64_t> used_bytes;
   std::optional<std::uint64_t> capacity_bytes;
+  std::string warning = {};  ///< for people: what is wrong though it answers; empty: nothing
 };
 
 /// Reading rights on one network. Safe from any thread.

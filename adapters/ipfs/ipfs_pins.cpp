@@ -148,8 +148,14 @@ void IpfsStore::pin_head(const std::string& name, const ObjectRef& ref, const Ca
   // A head is published even where a service has no room or can't be asked: without it nothing of what is stored counts.
   const Status pinned = pin_with_services(name, ref, find_timeout_, context);
   if (!pinned) {
-    log_warning("network " + traits_.name + ": the head is not with every pinning service: " + pinned.error().message());
-    return;  // and the one before stays there
+    // A program that ends now has asked all the same. The head before stays there until the next.
+    const std::string text = "network " + traits_.name + ": the head is not yet with every pinning service: " + pinned.error().message();
+    if (pinned.error().code() == ErrorCode::kCancelled) {
+      log_debug(text);
+    } else {
+      log_warning(text);
+    }
+    return;
   }
   for (const auto& service : services_) {
     const Result<std::vector<Pin>> pins = service->find_named(name, context);

@@ -16,6 +16,8 @@ using ipfs::PinStatus;
 
 constexpr std::chrono::milliseconds kFirstLook{50};
 constexpr std::chrono::milliseconds kLookMax{2'000};
+// ipfs-cluster 1.1.0 says "pinned" for up to 70 ms after it was asked, though only the peer that was asked has it: the others have not heard of it yet.
+constexpr std::chrono::milliseconds kSettleTime{500};
 constexpr std::chrono::seconds kConnectTimeout{3};  // to one delegate
 constexpr std::size_t kOriginsMax = 20;             // of the specification
 
@@ -52,35 +54,43 @@ void IpfsStore::connect_to(const std::vector<std::string>& delegates, const Call
   }
 }
 
-Result<Pin> IpfsStore::pin_at(PinningService& service, const std::string& name, const std::string& cid, const CallContext& context) {
+bool IpfsStore::Asked::is_done() const {
+  return pin.status == PinStatus::kFailed || (pin.status == PinStatus::kPinned && system_clock().mono_now() >= settled);
+}
+
+Result<IpfsStore::Asked> IpfsStore::pin_at(PinningService& service, const std::string& name, const std::string& cid, const CallContext& context) {
   HOLDFAST_ASSIGN(const std::vector<Pin> known, service.find(cid, context));
   // What is pinned or under way is not asked for, and paid, again.
-  if (const Pin* best = best_of(known); best != nullptr && best->status != PinStatus::kFailed) return *best;
-  HOLDFAST_ASSIGN(Pin asked, service.ask(cid, name, origins_for(service, context), context));
+  if (const Pin* best = best_of(known); best != nullptr && best->status != PinStatus::kFailed) return Asked{.service = &service, .pin = *best};
+  HOLDFAST_ASSIGN(Pin pin, service.ask(cid, name, origins_for(service, context), context));
+  Asked asked{.service = &service, .pin = std::move(pin), .settled = system_clock().mono_now() + kSettleTime};
   for (const Pin& failed : known) {
-    if (failed.request_id == asked.request_id) continue;
+    if (failed.request_id == asked.pin.request_id) continue;
     const Status removed = service.remove(failed.request_id, context);
     if (!removed) log_debug("network " + traits_.name + ": " + removed.error().message());
   }
   return asked;
 }
 
-Status IpfsStore::wait_for_pins(std::vector<std::pair<PinningService*, Pin>> asked, const CallContext& context) {
+Status IpfsStore::wait_for_pins(std::vector<Asked> asked, const CallContext& context) {
   Status status;
   for (std::chrono::milliseconds pause = kFirstLook;; pause = std::min(2 * pause, kLookMax)) {
-    for (auto& [service, pin] : asked) {
-      if (pin.status == PinStatus::kFailed) status.keep_first(Error(ErrorCode::kUnavailable, described(*service, pin)).on_network(traits_.name));
+    const MonoTime now = system_clock().mono_now();
+    MonoTime next = now;
+    for (const Asked& one : asked) {
+      if (one.pin.status == PinStatus::kFailed) status.keep_first(Error(ErrorCode::kUnavailable, described(*one.service, one.pin)).on_network(traits_.name));
+      next = std::max(next, one.pin.status == PinStatus::kPinned ? one.settled : now + pause);
     }
-    std::erase_if(asked, [](const auto& one) { return one.second.status == PinStatus::kPinned || one.second.status == PinStatus::kFailed; });
+    std::erase_if(asked, [](const Asked& one) { return one.is_done(); });
     if (asked.empty()) return status;
-    HOLDFAST_TRY(system_clock().sleep_until(std::min(system_clock().mono_now() + pause, context.deadline), context.stop));
+    HOLDFAST_TRY(system_clock().sleep_until(std::min(next, context.deadline), context.stop));
     if (system_clock().mono_now() >= context.deadline) {
-      return Error(ErrorCode::kDeadlineExceeded, described(*asked.front().first, asked.front().second) + ", and the time is up").on_network(traits_.name);
+      return Error(ErrorCode::kDeadlineExceeded, described(*asked.front().service, asked.front().pin) + ", and the time is up").on_network(traits_.name);
     }
-    for (auto& [service, pin] : asked) {
-      HOLDFAST_ASSIGN(std::optional<Pin> now, service->look(pin, context));
-      if (!now) return Error(ErrorCode::kUnavailable, "pinning service " + service->name() + " has forgotten that it was asked for " + pin.cid);
-      pin = *std::move(now);
+    for (Asked& one : asked) {
+      HOLDFAST_ASSIGN(std::optional<Pin> seen, one.service->look(one.pin, context));
+      if (!seen) return Error(ErrorCode::kUnavailable, "pinning service " + one.service->name() + " has forgotten that it was asked for " + one.pin.cid);
+      one.pin = *std::move(seen);
     }
   }
 }
@@ -89,15 +99,15 @@ Status IpfsStore::pin_with_services(const std::string& name, const ObjectRef& re
   if (services_.empty()) return ok_status();
   const CallContext bounded = with_timeout(context, system_clock(), bound);
   Status status;
-  std::vector<std::pair<PinningService*, Pin>> asked;
+  std::vector<Asked> asked;
   for (const auto& service : services_) {
-    Result<Pin> pin = pin_at(*service, name, ref.locator, bounded);
-    if (!pin) {
-      status.keep_first(std::move(pin).error());
+    Result<Asked> one = pin_at(*service, name, ref.locator, bounded);
+    if (!one) {
+      status.keep_first(std::move(one).error());
       continue;
     }
-    if (pin->status != PinStatus::kPinned) connect_to(pin->delegates, bounded);
-    asked.emplace_back(service.get(), *std::move(pin));
+    if (one->pin.status != PinStatus::kPinned) connect_to(one->pin.delegates, bounded);
+    asked.push_back(*std::move(one));
   }
   if (!asked.empty()) status.keep_first(wait_for_pins(std::move(asked), bounded));
   if (!status) return within_bound(std::move(status).error(), context);

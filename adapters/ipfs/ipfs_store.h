@@ -94,10 +94,16 @@ class IpfsStore final : public ObjectStore, public AlternateReader {
   // Services that pin (ipfs_pins.cpp)
   /// Every service has it pinned. Errors: the first service's that does not; kUnavailable where it is still at it (the same call goes on waiting) or has given up (the same call asks anew).
   Status pin_with_services(const std::string& name, const ObjectRef& ref, std::chrono::milliseconds bound, const CallContext& context);
-  /// The pin that a service has or has now been asked for.
-  Result<ipfs::Pin> pin_at(ipfs::PinningService& service, const std::string& name, const std::string& cid, const CallContext& context);
-  /// Waits until each pin of `asked` (by service) is decided.
-  Status wait_for_pins(std::vector<std::pair<ipfs::PinningService*, ipfs::Pin>> asked, const CallContext& context);
+  /// A pin that a service has, or has now been asked for.
+  struct Asked {
+    ipfs::PinningService* service = nullptr;
+    ipfs::Pin pin;
+    MonoTime settled = MonoTime::min();  ///< until then the service may speak for a part of its nodes
+    [[nodiscard]] bool is_done() const;
+  };
+  Result<Asked> pin_at(ipfs::PinningService& service, const std::string& name, const std::string& cid, const CallContext& context);
+  /// Waits until each of them is decided.
+  Status wait_for_pins(std::vector<Asked> asked, const CallContext& context);
   std::vector<std::string> origins_for(const ipfs::PinningService& service, const CallContext& context);
   void connect_to(const std::vector<std::string>& delegates, const CallContext& context);
   Status pin_on_node(const ObjectRef& ref, const CallContext& context);

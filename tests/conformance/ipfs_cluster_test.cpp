@@ -111,7 +111,15 @@ TEST_F(IpfsCluster, TwoPeers_HoldTheContract) {
   EXPECT_TRUE(becomes([&] { return is_pinned(1, pins.front().cid); }));
 }
 
-TEST_F(IpfsCluster, LostPinsAndBlocks_AreNoticedAndPutRepairs) {
+/// One network for all of these, the deadly ones last: it takes longer to start than most of them to run.
+class IpfsClusterFaults : public IpfsCluster {
+ protected:
+  void lost_pins_and_blocks_are_noticed_and_put_repairs();
+  void wrong_tokens_and_impossible_pins_are_said();
+  void dead_peer_and_dead_node_are_survived();
+};
+
+void IpfsClusterFaults::lost_pins_and_blocks_are_noticed_and_put_repairs() {
   const auto network = store();
   const ObjectRef ref = put(*network, object_);
   ASSERT_EQ(*network->probe(ref, within(20s)), Durability::kDurable);
@@ -145,7 +153,7 @@ TEST_F(IpfsCluster, LostPinsAndBlocks_AreNoticedAndPutRepairs) {
   EXPECT_NE(leaf_file(0, 1), "");
 }
 
-TEST_F(IpfsCluster, TokensAndPinsThatCanNotBe) {
+void IpfsClusterFaults::wrong_tokens_and_impossible_pins_are_said() {
   const std::string basic = cluster_->get("PINNING_BASIC");
   const std::string password = basic.substr(basic.find(':') + 1);
   // The password itself is no token, but gives one.
@@ -174,7 +182,7 @@ TEST_F(IpfsCluster, TokensAndPinsThatCanNotBe) {
   EXPECT_TRUE(direct->remove(pin->request_id, within(20s))) << "removed twice";
 }
 
-TEST_F(IpfsCluster, DeadPeerAndDeadNode_AreSurvived) {
+void IpfsClusterFaults::dead_peer_and_dead_node_are_survived() {
   const auto network = store(token_, {cluster_->get("IPFS_GATEWAY_1")});
   const ObjectRef ref = put(*network, object_);
   ASSERT_TRUE(is_pinned(1, ref.locator));
@@ -192,13 +200,20 @@ TEST_F(IpfsCluster, DeadPeerAndDeadNode_AreSurvived) {
   EXPECT_TRUE(becomes([&] {
     const auto found = network->probe(ref, within(20s));
     return found && *found == Durability::kDurable;
-  }));
+  })) << "its peers say: " << call(http::Method::kGet, cluster_->get("CLUSTER_REST_0") + "/pins/" + ref.locator)
+      << call(http::Method::kGet, cluster_->get("CLUSTER_REST_1") + "/pins/" + ref.locator) << "; the node: " << kubo(0, "pin/ls?arg=" + ref.locator);
   // Our node dies for good: the other node's gateway has it all.
   cluster_->run("kill", "node0");
   const Status got = network->read(ref, kMiB / 2, out, within(30s));
   ASSERT_TRUE(got) << got.error().message();
   EXPECT_TRUE(std::ranges::equal(out, ByteView(object_).subspan(kMiB / 2, out.size())));
   EXPECT_EQ(network->probe(ref, within(20s)).error().code(), ErrorCode::kUnavailable);
+}
+
+TEST_F(IpfsClusterFaults, LossesRefusalsAndDeaths) {
+  lost_pins_and_blocks_are_noticed_and_put_repairs();
+  wrong_tokens_and_impossible_pins_are_said();
+  dead_peer_and_dead_node_are_survived();
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include "adapters/registry.h"
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <numeric>
 
@@ -25,6 +26,7 @@ struct Factory {
   std::vector<std::string> values;  ///< keys with one value
   std::vector<std::string> lists;   ///< keys with a list of values
   std::function<Made(const NetworkConfig&)> make;
+  std::map<std::string, std::vector<std::string>> tables = {};  ///< keys with a list of tables, and the keys of these
 };
 
 std::string value_of(const NetworkConfig& config, const std::string& key, std::string fallback = {}) {
@@ -76,10 +78,9 @@ Result<std::shared_ptr<http::HttpTransport>> shared_transport() {
   return transport;
 }
 
-/// The first line of a small file.
-Result<std::shared_ptr<const SecretBytes>> secret_in(const NetworkConfig& config, const std::string& key) {
+/// The first line of a small file; `key` is what names it in the configuration.
+Result<std::shared_ptr<const SecretBytes>> secret_at(const NetworkConfig& config, const std::string& key, const std::string& path) {
   constexpr std::uint64_t kSecretFileMaxBytes = 4096;
-  const std::string path = value_of(config, key);
   if (path.empty()) return Error(ErrorCode::kInvalidArgument, "network '" + config.name + "' needs " + key + ", a file with the secret");
   Result<Bytes> text = read_whole_file(path, kSecretFileMaxBytes, {});
   if (!text) return std::move(text).error().with_code(ErrorCode::kInvalidArgument).with_context("network '" + config.name + "', " + key);
@@ -90,6 +91,27 @@ Result<std::shared_ptr<const SecretBytes>> secret_in(const NetworkConfig& config
   return secret;
 }
 
+Result<std::shared_ptr<const SecretBytes>> secret_in(const NetworkConfig& config, const std::string& key) { return secret_at(config, key, value_of(config, key)); }
+
+/// The services of `pinning`, whose keys are known ones.
+Result<std::vector<ipfs::PinningService::Options>> pinning_of(const NetworkConfig& config) {
+  std::vector<ipfs::PinningService::Options> services;
+  const auto found = config.tables.find("pinning");
+  if (found == config.tables.end()) return services;
+  for (const auto& table : found->second) {
+    const auto text = [&](const char* key) { return table.contains(key) ? table.at(key) : std::string(); };
+    ipfs::PinningService::Options service{.name = text("name"), .endpoint = text("endpoint")};
+    if (service.name.empty() || service.endpoint.empty()) {
+      return Error(ErrorCode::kInvalidArgument, "network '" + config.name + "': pinning wants name and endpoint of each service, and token_file where it wants a token");
+    }
+    if (table.contains("token_file")) {
+      HOLDFAST_ASSIGN(service.token, secret_at(config, "token_file of " + service.name, text("token_file")));
+    }
+    services.push_back(std::move(service));
+  }
+  return services;
+}
+
 Made make_ipfs(const NetworkConfig& config) {
   HOLDFAST_ASSIGN(std::shared_ptr<http::HttpTransport> transport, shared_transport());
   IpfsStore::Options options{.name = config.name};
@@ -97,6 +119,7 @@ Made make_ipfs(const NetworkConfig& config) {
   options.site = value_of(config, "site");
   options.jurisdiction = value_of(config, "jurisdiction");
   if (const auto found = config.lists.find("gateways"); found != config.lists.end()) options.gateways = found->second;
+  HOLDFAST_ASSIGN(options.pinning, pinning_of(config));
   HOLDFAST_ASSIGN(const std::uint32_t find_seconds, number_of(config, "find_timeout_seconds", 1, 600));
   if (find_seconds > 0) options.find_timeout = std::chrono::seconds(find_seconds);
   HOLDFAST_ASSIGN(std::shared_ptr<ObjectStore> store, IpfsStore::make(options, std::move(transport)));
@@ -194,7 +217,7 @@ const Factory& swarm_factory() {
 
 const std::map<std::string, Factory>& factories() {
   static const std::map<std::string, Factory> known = {
-      {"ipfs", {{"api", "find_timeout_seconds"}, {"gateways"}, make_ipfs}},
+      {"ipfs", {{"api", "find_timeout_seconds"}, {"gateways"}, make_ipfs, {{"pinning", {"name", "endpoint", "token_file"}}}}},
       {"local", {{"path", "create"}, {}, make_local}},
       {"memory", {{}, {}, make_memory}},
       {"s3", s3_factory()},
@@ -232,23 +255,40 @@ Error unknown_key(const NetworkConfig& config, const std::string& key, const std
           "network '" + config.name + "' has an unknown key '" + key + "': did you mean '" + *nearest + "'?"};
 }
 
-Status check_keys(const NetworkConfig& config, const Factory& factory) {
-  std::vector<std::string> values = factory.values;
-  values.insert(values.end(), common_values().begin(), common_values().end());
-  std::vector<std::string> all = values;
-  all.insert(all.end(), factory.lists.begin(), factory.lists.end());
-  const auto has = [](const std::vector<std::string>& keys, const std::string& key) {
-    return std::ranges::find(keys, key) != keys.end();
-  };
-  for (const auto& [key, value] : config.values) {
-    if (has(values, key)) continue;
-    if (!has(factory.lists, key)) return unknown_key(config, key, all);
-    return Error(ErrorCode::kInvalidArgument, "network '" + config.name + "': " + key + " is a list");
+Status check_tables(const NetworkConfig& config, const std::string& key, const std::vector<std::string>& known) {
+  for (const auto& table : config.tables.at(key)) {
+    for (const auto& [inner, value] : table) {
+      if (std::ranges::find(known, inner) == known.end()) return unknown_key(config, inner, known).with_context(key);
+    }
   }
+  return ok_status();
+}
+
+Status check_keys(const NetworkConfig& config, const Factory& factory) {
+  enum class Kind : std::uint8_t { kValue, kList, kTables };
+  constexpr std::array<const char*, 3> kWords = {" is one value", " is a list of strings", " is a list of tables, [{ key = value }]"};
+  std::map<std::string, Kind> known;
+  for (const std::string& key : factory.values) known[key] = Kind::kValue;
+  for (const std::string& key : common_values()) known[key] = Kind::kValue;
+  for (const std::string& key : factory.lists) known[key] = Kind::kList;
+  for (const auto& [key, inner] : factory.tables) known[key] = Kind::kTables;
+  const auto check = [&](const std::string& key, Kind given) -> Status {
+    const auto found = known.find(key);
+    std::vector<std::string> all;
+    for (const auto& [name, kind] : known) all.push_back(name);
+    if (found == known.end()) return unknown_key(config, key, all);
+    if (found->second == given) return ok_status();
+    return Error(ErrorCode::kInvalidArgument, "network '" + config.name + "': " + key + kWords.at(static_cast<std::size_t>(found->second)) +
+                                                  (found->second == Kind::kValue ? ", not a list" : ""));
+  };
+  for (const auto& [key, value] : config.values) HOLDFAST_TRY(check(key, Kind::kValue));
   for (const auto& [key, value] : config.lists) {
-    if (has(factory.lists, key)) continue;
-    if (!has(values, key)) return unknown_key(config, key, all);
-    return Error(ErrorCode::kInvalidArgument, "network '" + config.name + "': " + key + " is one value, not a list");
+    // An empty list is as well one of tables.
+    if (!value.empty() || !factory.tables.contains(key)) HOLDFAST_TRY(check(key, Kind::kList));
+  }
+  for (const auto& [key, value] : config.tables) {
+    HOLDFAST_TRY(check(key, Kind::kTables));
+    HOLDFAST_TRY(check_tables(config, key, factory.tables.at(key)));
   }
   return ok_status();
 }
@@ -272,6 +312,7 @@ NetworkKeys network_keys(const std::string& type) {
   const auto found = factories().find(type);
   if (found == factories().end()) return {};
   NetworkKeys keys{found->second.values, found->second.lists};
+  for (const auto& [key, inner] : found->second.tables) keys.tables.push_back(key);
   for (const std::string& key : common_values()) {
     if (key != "type") keys.values.push_back(key);
   }

@@ -16,6 +16,7 @@ struct NetworkConfig {
   std::string type;  ///< empty: as name
   std::map<std::string, std::string> values;
   std::map<std::string, std::vector<std::string>> lists;
+  std::map<std::string, std::vector<std::map<std::string, std::string>>> tables = {};  ///< keys with a list of tables: pinning = [{ name = "…" }]
 };
 
 /// The adapter for `config`, without decorators. What a network needs is checked here as far as it can be without asking
@@ -27,10 +28,11 @@ Result<std::shared_ptr<ObjectStore>> make_store(const NetworkConfig& config);
 /// The known types, sorted.
 std::vector<std::string> network_types();
 
-/// The keys that a network of `type` takes (besides `type` itself), with one value and with a list of them; none for an unknown type.
+/// The keys that a network of `type` takes (besides `type` itself), with one value, with a list of them and with a list of tables; none for an unknown type.
 struct NetworkKeys {
   std::vector<std::string> values;
   std::vector<std::string> lists;
+  std::vector<std::string> tables = {};
 };
 NetworkKeys network_keys(const std::string& type);
 

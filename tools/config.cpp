@@ -98,6 +98,33 @@ Status read_keys(const Place& place, const toml::table& table, const std::vector
   return ok_status();
 }
 
+/// A list of a network: of strings, or of tables with one value a key.
+Status read_network_list(const Place& place, const std::string& key, const toml::array& array, NetworkConfig& network) {
+  std::vector<std::string> texts;
+  std::vector<std::map<std::string, std::string>> tables;
+  for (const auto& item : array) {
+    if (const auto* table = item.as_table()) {
+      auto& taken = tables.emplace_back();
+      for (const auto& [inner, node] : *table) {
+        HOLDFAST_ASSIGN(taken[std::string(inner.str())], scalar_text(place, key, node));
+      }
+      continue;
+    }
+    const auto text = item.value_exact<std::string>();
+    if (!text) return Error(ErrorCode::kInvalidArgument, place.text() + " " + key + " wants a list of strings, or of tables");
+    texts.push_back(*text);
+  }
+  if (!texts.empty() && !tables.empty()) return Error(ErrorCode::kInvalidArgument, place.text() + " " + key + " has strings and tables in one list");
+  network.lists.erase(key);  // a variable's list takes the place of the file's
+  network.tables.erase(key);
+  if (tables.empty()) {
+    network.lists[key] = std::move(texts);
+  } else {
+    network.tables[key] = std::move(tables);
+  }
+  return ok_status();
+}
+
 Status read_network(const Place& place, const std::string& name, const toml::table& table, Config& config) {
   NetworkConfig network;
   network.name = name;
@@ -105,13 +132,7 @@ Status read_network(const Place& place, const std::string& name, const toml::tab
   for (const auto& [key, node] : table) {
     const std::string key_name(key.str());
     if (const auto* array = node.as_array()) {
-      for (const auto& item : *array) {
-        const auto text = item.value_exact<std::string>();
-        if (!text) {
-          return Error(ErrorCode::kInvalidArgument, place.text() + " " + key_name + " wants a list of strings");
-        }
-        network.lists[key_name].push_back(*text);
-      }
+      HOLDFAST_TRY(read_network_list(place, key_name, *array, network));
       continue;
     }
     HOLDFAST_ASSIGN(const std::string text, scalar_text(place, key_name, node));
@@ -212,11 +233,23 @@ Result<std::string> find_file(const std::string& option, const Environment& envi
   return std::string();
 }
 
+/// A list of tables as a variable holds it: as it would stand in the file.
+Status read_variable_tables(const std::string& key, const std::string& value, NetworkConfig& network) {
+  try {
+    const toml::table document = toml::parse(key + " = " + value);
+    const auto* array = document.size() == 1 ? document.begin()->second.as_array() : nullptr;
+    if (array == nullptr) return Error(ErrorCode::kInvalidArgument, key + " wants a list of tables, as in the file: [{ key = \"value\" }]");
+    return read_network_list({"the environment", network.name}, key, *array, network);
+  } catch (const toml::parse_error& problem) {
+    return Error(ErrorCode::kInvalidArgument, key + ": " + std::string(problem.description()));
+  }
+}
+
 NetworkConfig& network_called(Config& config, const std::string& name) {
   for (NetworkConfig& network : config.networks) {
     if (network.name == name) return network;
   }
-  config.networks.push_back({name, name, {}, {}});
+  config.networks.push_back({.name = name, .type = name, .values = {}, .lists = {}});
   return config.networks.back();
 }
 
@@ -265,6 +298,9 @@ Status apply_network_variables(const Environment& environment, Config& config) {
     HOLDFAST_TRY(apply_variables(environment, section, keys.lists, [&](const std::string& key, const std::string& value) {
       network_called(config, name).lists[key] = split_at_commas(value);
       return ok_status();
+    }));
+    HOLDFAST_TRY(apply_variables(environment, section, keys.tables, [&](const std::string& key, const std::string& value) {
+      return read_variable_tables(key, value, network_called(config, name));
     }));
   }
   return ok_status();

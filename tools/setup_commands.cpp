@@ -105,6 +105,13 @@ std::string recovery_sheet_text(const InitResult& result, const Config& config) 
     for (const auto& [key, values] : network.lists) {
       for (const std::string& value : values) text += ", " + key + " = " + value;
     }
+    for (const auto& [key, tables] : network.tables) {
+      for (const auto& table : tables) {
+        for (const auto& [inner, value] : table) {
+          if (inner.find("token") == std::string::npos) text += ", " + key + " " + inner + " = " + value;
+        }
+      }
+    }
     text += "\n";
   }
   text += "\nTo recover on a new machine, configure one of these networks, then:\n";

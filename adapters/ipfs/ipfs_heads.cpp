@@ -77,7 +77,7 @@ Result<std::string> IpfsStore::publish_head(const RepositoryId& repository, std:
     const Result<std::optional<std::string>> known = resolve_name(name, context);
     if (known) superseded = *known;
   }
-  HOLDFAST_ASSIGN(const ObjectRef object, add({.name = {}, .file_name = {}, .content = head}, head.size(), context));
+  HOLDFAST_ASSIGN(const ObjectRef object, put_on_node(content_of(head), context));
   const Result<Bytes> published =
       call("name/publish?arg=/ipfs/" + object.locator + "&key=" + key_name + "&resolve=false&ipns-base=base36&" + kRecordLife, context);
   if (!published) {
@@ -97,6 +97,7 @@ Result<std::string> IpfsStore::publish_head(const RepositoryId& repository, std:
     const Status unpinned = unpin(*superseded, context);
     if (!unpinned) log_debug("network " + traits_.name + ": the old head stays pinned: " + unpinned.error().message());
   }
+  pin_head("holdfast-head-" + repository.hex() + "-" + std::to_string(slot), object, context);
   return name;
 }
 
@@ -131,12 +132,13 @@ Result<std::optional<Bytes>> IpfsStore::head_of(const std::string& name, const C
   Result<std::optional<Bytes>> own = from_node();
   if (own && *own) return own;
   if (!own && ends_the_call(own.error().code())) return own;
-  for (const std::string& gateway : gateways_) {
-    Result<Bytes> head = gateway_whole(gateway, "/ipns/" + name, context);
-    if (head) return std::optional<Bytes>(std::move(*head));
-    if (ends_the_call(head.error().code())) return std::move(head).error();
-    log_debug("network " + traits_.name + ": " + head.error().message());
-  }
+  std::optional<Bytes> from_gateway;
+  const Status found = from_gateways([&](const std::string& gateway) -> Status {
+    HOLDFAST_ASSIGN(from_gateway, gateway_whole(gateway, "/ipns/" + name, context));
+    return ok_status();
+  });
+  if (found) return from_gateway;
+  if (ends_the_call(found.error().code())) return found.error();
   // The node's word decides: a gateway that finds nothing proves nothing while the node can't be asked.
   if (!own && own.error().code() == ErrorCode::kNotFound) return std::move(own).error().with_code(ErrorCode::kUnavailable);
   return own;
@@ -162,10 +164,13 @@ Result<Bytes> IpfsStore::fetch_head(const std::string& locator, const CallContex
   }
   const std::string cid(name);
   Result<Bytes> head = read_whole(cid, context);
-  for (std::size_t i = 0; !head && i < gateways_.size() && !ends_the_call(head.error().code()); ++i) {
-    Result<Bytes> other = gateway_whole(gateways_[i], "/ipfs/" + cid, context);
-    if (other) return other;
-  }
+  if (head || ends_the_call(head.error().code())) return head;
+  const Status found = from_gateways([&](const std::string& gateway) -> Status {
+    HOLDFAST_ASSIGN(Bytes other, gateway_whole(gateway, "/ipfs/" + cid, context));
+    head = std::move(other);
+    return ok_status();
+  });
+  if (!found && ends_the_call(found.error().code())) return found.error();
   return head;
 }
 

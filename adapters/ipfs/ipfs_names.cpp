@@ -63,11 +63,18 @@ bool is_cid(std::string_view text) {
   return std::equal(kRaw.begin(), kRaw.end(), bytes->begin()) || std::equal(kDagPb.begin(), kDagPb.end(), bytes->begin());
 }
 
-std::string raw_cid(ByteView bytes) {
-  Bytes cid(kRaw.begin(), kRaw.end());
-  append(cid, sha256(bytes).view());
-  return "b" + to_base32(cid);
+Bytes binary_cid(Codec codec, ByteView block) {
+  const auto& prefix = codec == Codec::kRaw ? kRaw : kDagPb;
+  Bytes cid(prefix.begin(), prefix.end());
+  append(cid, sha256(block).view());
+  return cid;
 }
+
+std::string cid_text(ByteView binary) { return "b" + to_base32(binary); }
+
+bool is_dag_pb(std::string_view cid) { return cid.starts_with("bafybei"); }
+
+std::string raw_cid(ByteView bytes) { return cid_text(binary_cid(Codec::kRaw, bytes)); }
 
 std::string ipns_name(ByteView seed) {
   Bytes number(kIpnsEd25519.begin(), kIpnsEd25519.end());

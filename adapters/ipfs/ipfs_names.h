@@ -13,6 +13,15 @@ namespace holdfast::ipfs {
 /// this adapter makes or takes.
 bool is_cid(std::string_view text);
 
+enum class Codec : std::uint8_t { kRaw, kDagPb };
+/// The binary CID of a block with that codec: 36 bytes.
+Bytes binary_cid(Codec codec, ByteView block);
+/// A binary CID as text, in base 32.
+std::string cid_text(ByteView binary);
+
+/// Whether a CID of this adapter is one of a node above leaves.
+bool is_dag_pb(std::string_view cid);
+
 /// The CID of one raw block, for bytes that fit into one (at most 1 MiB): what `add` with raw leaves answers.
 std::string raw_cid(ByteView bytes);
 

@@ -2,7 +2,6 @@
 #include "adapters/ipfs/ipfs_store.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <limits>
 
 #include "adapters/http/range_get.h"
@@ -17,9 +16,7 @@ namespace {
 
 constexpr std::uint64_t kReplyMaxBytes = 4U << 20;       // of JSON: references of a pack are its largest
 constexpr std::uint64_t kErrorTextMaxBytes = 64U << 10;  // of a reply that is no success
-constexpr std::uint64_t kLeafMaxBytes = 1U << 20;        // Kubo's largest chunk; smaller objects are one raw block
 constexpr std::uint64_t kSlowestBytesPerSecond = 256U << 10;  // under this a node is taken for hanging; bitswap measured 35 MiB/s
-constexpr std::size_t kBlocksPerRemoval = 50;                 // CIDs in one query string
 
 bool ends_the_call(ErrorCode code) { return code == ErrorCode::kCancelled || code == ErrorCode::kDeadlineExceeded; }
 
@@ -43,11 +40,19 @@ Result<std::shared_ptr<IpfsStore>> IpfsStore::make(const Options& options,
     if (!http::origin_of(url).empty()) continue;
     return Error(ErrorCode::kInvalidArgument, "network '" + options.name + "': '" + http::redacted(url) + "' is no http or https address");
   }
-  return std::shared_ptr<IpfsStore>(new IpfsStore(options, std::move(transport)));
+  std::shared_ptr<IpfsStore> store(new IpfsStore(options, transport));
+  for (const ipfs::PinningService::Options& one : options.pinning) {
+    const auto is_same = [&](const auto& other) { return other->name() == one.name; };
+    if (std::ranges::any_of(store->services_, is_same)) return Error(ErrorCode::kInvalidArgument, "network '" + options.name + "' has two pinning services '" + one.name + "'");
+    Result<std::shared_ptr<ipfs::PinningService>> service = ipfs::PinningService::make(one, transport);
+    if (!service) return std::move(service).error().with_context("network '" + options.name + "'");
+    store->services_.push_back(*std::move(service));
+  }
+  return store;
 }
 
 IpfsStore::IpfsStore(const Options& options, std::shared_ptr<http::HttpTransport> transport)
-    : api_(without_last_slash(options.api)), find_timeout_(options.find_timeout), transport_(std::move(transport)) {
+    : api_(without_last_slash(options.api)), find_timeout_(options.find_timeout), pin_timeout_(options.pin_timeout), transport_(std::move(transport)) {
   for (const std::string& gateway : options.gateways) gateways_.push_back(without_last_slash(gateway));
   traits_.name = options.name;
   traits_.type = "ipfs";
@@ -134,20 +139,30 @@ Status IpfsStore::read_from_gateway(const std::string& gateway, const std::strin
   return ok_status();
 }
 
-Status IpfsStore::read_elsewhere(const ObjectRef& ref, std::uint64_t offset, MutableByteView out,
-                                 const CallContext& context) {
-  HOLDFAST_TRY(check_locator(ref.locator));
-  HOLDFAST_TRY(check_context(context, system_clock(), "reading " + ref.locator));
-  if (out.empty()) return ok_status();
+Status IpfsStore::from_gateways(const std::function<Status(const std::string&)>& attempt) {
   std::optional<Error> first;
-  for (const std::string& gateway : gateways_) {
-    Status got = read_from_gateway(gateway, ref.locator, offset, out, context);
-    if (got || got.error().code() == ErrorCode::kOutOfRange || ends_the_call(got.error().code())) return got;
+  const std::size_t good = good_gateway_;
+  for (std::size_t i = 0; i < gateways_.size(); ++i) {
+    const std::size_t which = (good + i) % gateways_.size();
+    Status got = attempt(gateways_[which]);
+    if (got) {
+      good_gateway_ = which;
+      return got;
+    }
+    if (got.error().code() == ErrorCode::kOutOfRange || ends_the_call(got.error().code())) return got;
     log_debug("network " + traits_.name + ": " + got.error().message());
     if (!first) first = std::move(got).error();
   }
   if (first) return std::move(*first);
   return Error(ErrorCode::kUnsupported, "network " + traits_.name + " has no gateway to read from").on_network(traits_.name);
+}
+
+Status IpfsStore::read_elsewhere(const ObjectRef& ref, std::uint64_t offset, MutableByteView out,
+                                 const CallContext& context) {
+  HOLDFAST_TRY(check_locator(ref.locator));
+  HOLDFAST_TRY(check_context(context, system_clock(), "reading " + ref.locator));
+  if (out.empty()) return ok_status();
+  return from_gateways([&](const std::string& gateway) { return read_from_gateway(gateway, ref.locator, offset, out, context); });
 }
 
 Status IpfsStore::read(const ObjectRef& ref, std::uint64_t offset, MutableByteView out, const CallContext& context) {
@@ -193,78 +208,8 @@ Result<Durability> IpfsStore::probe(const ObjectRef& ref, const CallContext& con
     return reply.error();
   }
   HOLDFAST_ASSIGN(const ipfs::FileStat stat, ipfs::parse_file_stat(*reply));
-  return stat.local && stat.size_bytes == ref.size_bytes ? Durability::kDurable : Durability::kAbsent;
-}
-
-Result<StoreHealth> IpfsStore::health(const CallContext& context) {
-  StoreHealth health;
-  const Result<Bytes> version = call_within(find_timeout_, "version", context);
-  if (!version) {
-    if (ends_the_call(version.error().code())) return version.error();
-    health.detail = version.error().message();
-    return health;
-  }
-  HOLDFAST_ASSIGN(const std::string number, ipfs::parse_text(*version, "Version"));
-  HOLDFAST_ASSIGN(const Bytes reply, call_within(find_timeout_, "repo/stat?size-only=true", context));
-  HOLDFAST_ASSIGN(const ipfs::RepoStat stat, ipfs::parse_repo_stat(reply));
-  health.reachable = true;
-  health.detail = "Kubo " + number.substr(0, 40);
-  health.used_bytes = stat.used_bytes;
-  health.capacity_bytes = stat.limit_bytes;
-  return health;
-}
-
-Result<ObjectRef> IpfsStore::add(http::Part part, std::uint64_t size_bytes, const CallContext& context) {
-  part.name = "file";
-  part.file_name = "object";
-  const bool one_block = size_bytes <= kLeafMaxBytes && std::holds_alternative<ByteView>(part.content);
-  const std::string expected = one_block ? ipfs::raw_cid(std::get<ByteView>(part.content)) : std::string();
-  std::vector<http::Part> form;
-  form.push_back(std::move(part));
-  HOLDFAST_ASSIGN(const Bytes reply, call("add?cid-version=1&raw-leaves=true&chunker=size-1048576&pin=true&quieter=true&progress=false", context, std::move(form)));
-  HOLDFAST_ASSIGN(ipfs::Added added, ipfs::parse_added(reply));
-  if ((one_block && added.cid != expected) || added.dag_size_bytes < size_bytes) {
-    return Error(ErrorCode::kCorrupt, "ipfs add: the node stored something else than it was given").on_network(traits_.name);
-  }
-  return ObjectRef{.locator = std::move(added.cid), .size_bytes = size_bytes};
-}
-
-Result<ObjectRef> IpfsStore::put(const ObjectName& /*name*/, ByteView object, const CallContext& context) {
-  return add({.name = {}, .file_name = {}, .content = object}, object.size(), context);
-}
-
-Result<ObjectRef> IpfsStore::put_file(const ObjectName& /*name*/, const std::string& path, const CallContext& context) {
-  std::error_code failed;
-  const std::uintmax_t size_bytes = std::filesystem::file_size(path, failed);
-  if (failed) return Error(ErrorCode::kNotFound, "putting " + path + ": " + failed.message());
-  return add({.name = {}, .file_name = {}, .content = path}, size_bytes, context);
-}
-
-Status IpfsStore::unpin(const std::string& cid, const CallContext& context) {
-  const Result<Bytes> reply = call_within(find_timeout_, "pin/rm?arg=" + cid, context);
-  if (!reply && ipfs::classify(reply.error().message()) != ipfs::KuboError::kNotPinned) return reply.error();
-  return ok_status();
-}
-
-/// Best effort: what stays is collected by the node's garbage collection. It matters for healing: `add` leaves a block that the
-/// node has already as it is, rotten or not. Blocks that another pin holds are refused by the node.
-void IpfsStore::drop_blocks(const std::string& cid, const CallContext& context) {
-  std::vector<std::string> blocks{cid};
-  const Result<Bytes> refs = call_within(find_timeout_, "refs?arg=" + cid + "&recursive=true&unique=true&offline=true", context);
-  if (refs) std::ranges::move(ipfs::parse_refs(*refs), std::back_inserter(blocks));
-  for (std::size_t i = 0; i < blocks.size(); i += kBlocksPerRemoval) {
-    std::string command = "block/rm?force=true&quiet=true&offline=true";
-    for (std::size_t j = i; j < std::min(blocks.size(), i + kBlocksPerRemoval); ++j) command += "&arg=" + blocks[j];
-    const Result<Bytes> removed = call_within(find_timeout_, command, context);
-    if (!removed) log_debug("network " + traits_.name + ": " + removed.error().message());
-  }
-}
-
-Status IpfsStore::remove(const ObjectRef& ref, const CallContext& context) {
-  HOLDFAST_TRY(check_locator(ref.locator));
-  HOLDFAST_TRY(unpin(ref.locator, context));
-  drop_blocks(ref.locator, context);
-  return ok_status();
+  if (!stat.local || stat.size_bytes != ref.size_bytes) return Durability::kAbsent;
+  return durability_at_services(ref.locator, context);
 }
 
 }  // namespace holdfast

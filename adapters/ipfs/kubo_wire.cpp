@@ -3,6 +3,7 @@
 
 #include <charconv>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "adapters/http/http_transport.h"
 #include "adapters/ipfs/ipfs_names.h"
@@ -102,6 +103,40 @@ std::vector<std::string> parse_refs(ByteView reply) {
     if (cid && is_cid(*cid)) refs.push_back(std::move(*cid));
   });
   return refs;
+}
+
+Result<NodeId> parse_node_id(ByteView reply) {
+  HOLDFAST_ASSIGN(const Json json, parse_object(as_text(reply)));
+  NodeId node;
+  HOLDFAST_ASSIGN(node.id, text_of(json, "ID"));
+  const auto addresses = json.find("Addresses");  // null where the node listens on none
+  if (addresses == json.end() || !addresses->is_array()) return node;
+  for (const Json& address : *addresses) {
+    if (address.is_string()) node.addresses.push_back(address.get<std::string>());
+  }
+  return node;
+}
+
+Result<std::size_t> parse_peer_count(ByteView reply) {
+  HOLDFAST_ASSIGN(const Json json, parse_object(as_text(reply)));
+  const auto peers = json.find("Peers");  // null or absent where there are none
+  return peers != json.end() && peers->is_array() ? peers->size() : std::size_t{0};
+}
+
+std::size_t count_other_providers(ByteView reply, const std::string& own_id) {
+  constexpr int kProvider = 4;  // a routing query event's type, of several kinds that findprovs writes
+  std::set<std::string> others;
+  each_line(as_text(reply), [&](std::string_view line) {
+    const Result<Json> json = parse_object(line);
+    if (!json || json->value("Type", Json()) != kProvider) return;
+    const auto responses = json->find("Responses");
+    if (responses == json->end() || !responses->is_array()) return;
+    for (const Json& one : *responses) {
+      const Result<std::string> id = one.is_object() ? text_of(one, "ID") : unreadable("");
+      if (id && *id != own_id) others.insert(*id);
+    }
+  });
+  return others.size();
 }
 
 std::string error_message(ByteView reply) {

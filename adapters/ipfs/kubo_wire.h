@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/base/bytes.h"
 
@@ -38,6 +39,18 @@ Result<std::map<std::string, std::string>> parse_keys(ByteView reply);
 
 /// The CIDs that `refs` lists, one JSON object a line; lines with an error are left out.
 std::vector<std::string> parse_refs(ByteView reply);
+
+struct NodeId {
+  std::string id;
+  std::vector<std::string> addresses;  ///< multiaddresses, each with the id at its end
+};
+Result<NodeId> parse_node_id(ByteView reply);
+
+/// How many peers `swarm/peers` lists.
+Result<std::size_t> parse_peer_count(ByteView reply);
+
+/// How many nodes other than `own_id` `routing/findprovs` names, in one JSON object a line; lines that are none are left out.
+std::size_t count_other_providers(ByteView reply, const std::string& own_id);
 
 /// The Message of an error reply, or the reply itself where it is plain text; printable, at most 300 bytes.
 std::string error_message(ByteView reply);

@@ -66,8 +66,8 @@ class SiaStore final : public ObjectStore {
   Result<Bytes> read_head(const std::string& key, const CallContext& context);
 
   /// What renterd says of its means, for people; what is wrong stands behind semicolons.
-  Result<std::string> describe(const sia::Node& node, const sia::ObjectStats& stats, const CallContext& context);
-  Result<std::string> describe_contracts(const CallContext& context);
+  Result<std::string> describe(const sia::Node& node, const sia::ObjectStats& stats, StoreHealth& health, const CallContext& context);
+  Result<std::string> describe_contracts(StoreHealth& health, const CallContext& context);
 
   StoreTraits traits_;
   std::string api_;

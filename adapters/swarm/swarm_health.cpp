@@ -16,28 +16,25 @@ std::string time_left(std::uint64_t seconds) {
 
 }  // namespace
 
-std::string SwarmStore::describe_batch(const swarm::Batch& batch) const {
+std::string SwarmStore::describe_batch(const swarm::Batch& batch, StoreHealth& health) const {
   std::string text = "batch " + batch_name() + " of depth " + std::to_string(batch.depth) + ", " + (batch.ttl_seconds ? time_left(*batch.ttl_seconds) + " left" : "without an end") +
                      ", fullest bucket " + std::to_string(batch.utilization) + " of " + std::to_string(batch.bucket_capacity());
   if (batch.ttl_seconds && *batch.ttl_seconds < static_cast<std::uint64_t>(options_.ttl_warn.count())) {
-    text += "; postage ENDS in " + time_left(*batch.ttl_seconds) + ", and with it all objects of batch " + options_.batch;
-    if (options_.top_up_to.count() == 0) text += ": top it up";
+    health.warnings.push_back("postage ENDS in " + time_left(*batch.ttl_seconds) + ", and with it all objects of batch " + options_.batch +
+                              (options_.top_up_to.count() == 0 ? ": top it up" : ""));
   }
   if (fills_up(batch)) {
-    text += "; the batch is filling up: uploads fail once they meet a full bucket";
-    if (batch.depth >= options_.depth_max) text += "; dilute it, or buy another";
+    health.warnings.push_back("the batch is filling up: uploads fail once they meet a full bucket" + std::string(batch.depth >= options_.depth_max ? "; dilute it, or buy another" : ""));
   }
   return text;
 }
 
 /// Batches of earlier configurations have paid for older objects, whose locators name them.
-std::string SwarmStore::describe_others(const std::map<std::string, swarm::Batch>& batches) const {
-  std::string text;
+void SwarmStore::describe_others(const std::map<std::string, swarm::Batch>& batches, StoreHealth& health) const {
   for (const auto& [id, batch] : batches) {
     const bool ends = batch.usable && batch.ttl_seconds && *batch.ttl_seconds < static_cast<std::uint64_t>(options_.ttl_warn.count());
-    if (id != options_.batch && ends) text += "; batch " + id + " of this node ENDS in " + time_left(*batch.ttl_seconds);
+    if (id != options_.batch && ends) health.warnings.push_back("batch " + id + " of this node ENDS in " + time_left(*batch.ttl_seconds));
   }
-  return text;
 }
 
 Result<std::string> SwarmStore::describe(const std::string& version, StoreHealth& health, const CallContext& context) {
@@ -47,15 +44,15 @@ Result<std::string> SwarmStore::describe(const std::string& version, StoreHealth
   if (options_.batch.empty()) return text + "; no postage batch is set, so that nothing can be stored";
   HOLDFAST_ASSIGN(const auto batch, look_at_batch(options_.batch, context));
   const Status fit = judge(batch);
-  if (batch && batch->usable) text += ", " + describe_batch(*batch);
+  if (batch && batch->usable) text += ", " + describe_batch(*batch, health);
   HOLDFAST_ASSIGN(const Bytes wallet, get("wallet", context));
   HOLDFAST_ASSIGN(const std::string money, swarm::parse_wallet(wallet));
   text += "; wallet " + money;
-  if (count == 0) text += "; NO peers, so nothing can be uploaded";
-  if (!fit) text += "; nothing can be uploaded: " + fit.error().message();
+  if (count == 0) health.warnings.emplace_back("NO peers, so nothing can be uploaded");
+  if (!fit) health.warnings.push_back("nothing can be uploaded: " + fit.error().message());
   HOLDFAST_ASSIGN(const Bytes stamps, get("stamps", context));
   HOLDFAST_ASSIGN(const auto batches, swarm::parse_batches(stamps));
-  text += describe_others(batches);
+  describe_others(batches, health);
   if (batch && batch->usable && options_.counts_used) {
     HOLDFAST_ASSIGN(const Bytes buckets, get("stamps/" + options_.batch + "/buckets", context));
     HOLDFAST_ASSIGN(const std::uint64_t count_of_stamps, swarm::parse_stamp_count(buckets));
@@ -77,6 +74,7 @@ Result<StoreHealth> SwarmStore::health(const CallContext& context) {
   const Result<std::string> text = describe(*version, health, context);
   if (!text && ends_the_call(text.error().code())) return text.error();
   health.detail = text ? *text : "bee " + *version + "; the rest is unknown: " + text.error().message();
+  for (const std::string& warning : health.warnings) health.detail += "; " + warning;
   return health;
 }
 

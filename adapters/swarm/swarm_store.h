@@ -119,8 +119,8 @@ class SwarmStore final : public ObjectStore {
 
   // swarm_health.cpp
   Result<std::string> describe(const std::string& version, StoreHealth& health, const CallContext& context);
-  [[nodiscard]] std::string describe_batch(const swarm::Batch& batch) const;
-  [[nodiscard]] std::string describe_others(const std::map<std::string, swarm::Batch>& batches) const;
+  [[nodiscard]] std::string describe_batch(const swarm::Batch& batch, StoreHealth& health) const;
+  [[nodiscard]] void describe_others(const std::map<std::string, swarm::Batch>& batches, StoreHealth& health) const;
 
   // swarm_heads.cpp
   Result<std::optional<Seen>> find_newest(const swarm::Feed& feed, const CallContext& context);

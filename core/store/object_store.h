@@ -52,7 +52,7 @@ struct StoreHealth {
   std::string detail;  ///< for people: version, or what is wrong
   std::optional<std::uint64_t> used_bytes;
   std::optional<std::uint64_t> capacity_bytes;
-  std::vector<std::string> warnings;  ///< what will be lost if nobody acts, for people: contracts that end, postage that runs dry
+  std::vector<std::string> warnings = {};  ///< what will be lost if nobody acts, for people: contracts that end, postage that runs dry, a service that does not answer
 };
 
 /// Reading rights on one network. Safe from any thread.

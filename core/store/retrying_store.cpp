@@ -26,51 +26,61 @@ RetryingStore::RetryingStore(std::shared_ptr<ObjectStore> inner, Clock& clock, R
 
 RetryingStore::Breaker RetryingStore::breaker() const {
   const std::lock_guard lock(mutex_);
-  if (!open_) return Breaker::kClosed;
-  return trial_under_way_ ? Breaker::kTrying : Breaker::kOpen;
+  if (!reads_.open && !others_.open) return Breaker::kClosed;
+  const bool is_tried = (!reads_.open || reads_.trial_under_way) && (!others_.open || others_.trial_under_way);
+  return is_tried ? Breaker::kTrying : Breaker::kOpen;
 }
 
 void RetryingStore::reset() {
   const std::lock_guard lock(mutex_);
-  failures_in_a_row_ = 0;
-  openings_ = 0;
-  open_ = false;
+  for (Circuit* circuit : {&reads_, &others_}) {
+    circuit->failures_in_a_row = 0;
+    circuit->openings = 0;
+    circuit->open = false;
+  }
 }
 
-Status RetryingStore::admit(bool& is_trial) {
+RetryingStore::Circuit& RetryingStore::circuit_of(StoreVerb verb) {
+  const bool is_read = verb == StoreVerb::kRead || verb == StoreVerb::kResolveHead || verb == StoreVerb::kFetchHead;
+  return is_read ? reads_ : others_;
+}
+
+Status RetryingStore::admit(StoreVerb verb, bool& is_trial) {
   const std::lock_guard lock(mutex_);
+  Circuit& circuit = circuit_of(verb);
   is_trial = false;
-  if (!open_) return ok_status();
-  if (!trial_under_way_ && clock_.mono_now() >= open_until_) {
-    trial_under_way_ = true;
+  if (!circuit.open) return ok_status();
+  if (!circuit.trial_under_way && clock_.mono_now() >= circuit.open_until) {
+    circuit.trial_under_way = true;
     is_trial = true;
     return ok_status();
   }
-  return Error(ErrorCode::kUnavailable, "network " + traits().name + " keeps failing and is left alone for a while; last: " + last_error_)
+  return Error(ErrorCode::kUnavailable, "network " + traits().name + " keeps failing and is left alone for a while; last: " + circuit.last_error)
       .on_network(traits().name);
 }
 
-void RetryingStore::note(const Status& status, const CallContext& context, bool is_trial) {
+void RetryingStore::note(StoreVerb verb, const Status& status, const CallContext& context, bool is_trial) {
   const std::lock_guard lock(mutex_);
-  if (is_trial) trial_under_way_ = false;
+  Circuit& circuit = circuit_of(verb);
+  if (is_trial) circuit.trial_under_way = false;
   const bool cancelled = !status && status.error().code() == ErrorCode::kCancelled;
   if (cancelled || context.stop.stop_requested()) return;  // says nothing about the network
   if (status || retry_advice(status.error().code()) != RetryAdvice::kSameSource) {
     // It answered, if only to refuse.
-    if (open_) log_info("network " + traits().name + " answers again");
-    failures_in_a_row_ = 0;
-    openings_ = 0;
-    open_ = false;
+    if (circuit.open) log_info("network " + traits().name + " answers again");
+    circuit.failures_in_a_row = 0;
+    circuit.openings = 0;
+    circuit.open = false;
     return;
   }
-  ++failures_in_a_row_;
-  last_error_ = status.error().message();
-  if (failures_in_a_row_ < options_.trip_after && !is_trial) return;
-  if (open_ && !is_trial) return;  // a call that was under way when the breaker opened
-  open_until_ = clock_.mono_now() + doubled(options_.open_first, openings_, options_.open_max);
-  if (!open_) log_warning("network " + traits().name + " keeps failing: " + last_error_);
-  ++openings_;
-  open_ = true;
+  ++circuit.failures_in_a_row;
+  circuit.last_error = status.error().message();
+  if (circuit.failures_in_a_row < options_.trip_after && !is_trial) return;
+  if (circuit.open && !is_trial) return;  // a call that was under way when the breaker opened
+  circuit.open_until = clock_.mono_now() + doubled(options_.open_first, circuit.openings, options_.open_max);
+  if (!circuit.open) log_warning("network " + traits().name + " keeps failing: " + circuit.last_error);
+  ++circuit.openings;
+  circuit.open = true;
 }
 
 Result<std::chrono::nanoseconds> RetryingStore::draw_delay(int attempt) {
@@ -89,14 +99,14 @@ Status RetryingStore::around(const StoreCall& call, const CallContext& context, 
   for (int number = 1;; ++number) {
     HOLDFAST_TRY(check_context(context, clock_, doing));
     bool is_trial = false;
-    HOLDFAST_TRY(admit(is_trial));
+    HOLDFAST_TRY(admit(call.verb, is_trial));
     CallContext bounded = context;
     if (options_.attempt_timeout.count() > 0) {
       const std::chrono::milliseconds for_size(1000 * call.size_bytes / options_.rate_min_bytes_per_second);
       bounded = with_timeout(context, clock_, options_.attempt_timeout + for_size);
     }
     Status status = attempt(bounded);
-    note(status, context, is_trial);
+    note(call.verb, status, context, is_trial);
     if (status || retry_advice(status.error().code()) != RetryAdvice::kSameSource) return status;
     if (number >= options_.attempts_max || is_trial) {
       return std::move(status).error().with_context(doing + ", attempt " + std::to_string(number));

@@ -29,6 +29,7 @@ class RetryingStore final : public StoreDecorator {
   RetryingStore(std::shared_ptr<ObjectStore> inner, Clock& clock, RandomSource& random, const RetryOptions& options);
 
   enum class Breaker { kClosed, kOpen, kTrying };
+  /// The worse one of its two, for reads and for all else.
   [[nodiscard]] Breaker breaker() const;
   /// Forgets failures: the next call is tried.
   void reset();
@@ -37,21 +38,27 @@ class RetryingStore final : public StoreDecorator {
   Status around(const StoreCall& call, const CallContext& context, const Attempt& attempt) override;
 
  private:
+  /// Reads have a breaker of their own: a network may take nothing (a pinning service that is down, no room) and give everything.
+  struct Circuit {
+    int failures_in_a_row = 0;
+    int openings = 0;
+    bool open = false;
+    bool trial_under_way = false;
+    MonoTime open_until{};
+    std::string last_error = {};
+  };
+  Circuit& circuit_of(StoreVerb verb);
   /// Whether this call may ask the network. Errors: kUnavailable.
-  Status admit(bool& is_trial);
-  void note(const Status& status, const CallContext& context, bool is_trial);
+  Status admit(StoreVerb verb, bool& is_trial);
+  void note(StoreVerb verb, const Status& status, const CallContext& context, bool is_trial);
   Result<std::chrono::nanoseconds> draw_delay(int attempt);
 
   Clock& clock_;
   RandomSource& random_;
   const RetryOptions options_;
   mutable std::mutex mutex_;
-  int failures_in_a_row_ = 0;
-  int openings_ = 0;
-  bool open_ = false;
-  bool trial_under_way_ = false;
-  MonoTime open_until_{};
-  std::string last_error_;
+  Circuit reads_;   // under mutex_
+  Circuit others_;  // under mutex_
 };
 
 }  // namespace holdfast

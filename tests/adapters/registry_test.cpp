@@ -161,5 +161,44 @@ TEST(Registry, Swarm_SaysWhatIsWrong) {
   refused({{"batch_topup", "true"}}, "did you mean 'batch_top_up'");
 }
 
+NetworkConfig pinned(std::map<std::string, std::string> service) {
+  return {.name = "ipfs", .type = "", .values = {}, .lists = {}, .tables = {{"pinning", {std::move(service)}}}};
+}
+
+TEST(Registry, Ipfs_TakesPinningServicesWithTheirTokensFromFiles) {
+  const testing::TemporaryFolder folder;
+  std::ofstream(folder / "token") << "hunter2\n";
+  const auto store = make_store(pinned({{"name", "cluster"}, {"endpoint", "https://pin.example.net/psa"}, {"token_file", folder / "token"}}));
+  ASSERT_TRUE(store) << store.error().message();
+  EXPECT_TRUE(make_store(pinned({{"name", "cluster"}, {"endpoint", "http://127.0.0.1:9097"}}))) << "a service without a token";
+}
+
+TEST(Registry, BadPinningServices_AreNamedWithoutTheToken) {
+  const testing::TemporaryFolder folder;
+  std::ofstream(folder / "token") << "hunter2\n";
+  std::ofstream(folder / "spaced") << "hunter2 hunter2\n";
+  std::ofstream(folder / "empty") << "";
+  const auto refused = [&](const NetworkConfig& config, const std::string& says) {
+    const auto store = make_store(config);
+    ASSERT_FALSE(store) << says;
+    EXPECT_EQ(store.error().code(), ErrorCode::kInvalidArgument);
+    EXPECT_THAT(store.error().message(), HasSubstr(says));
+    EXPECT_THAT(store.error().message(), Not(HasSubstr("hunter2")));
+  };
+  refused(pinned({{"name", "c"}}), "wants name and endpoint");
+  refused(pinned({{"endpoint", "http://127.0.0.1:1"}}), "wants name and endpoint");
+  refused(pinned({{"name", "c"}, {"endpoint", "127.0.0.1:9097"}}), "endpoint is no http");
+  refused(pinned({{"name", "c"}, {"endpoint", "http://me:hunter2@127.0.0.1:1"}}), "address alone");
+  refused(pinned({{"name", "c"}, {"endpoint", "http://127.0.0.1:1"}, {"token_file", folder / "missing"}}), "token_file of c");
+  refused(pinned({{"name", "c"}, {"endpoint", "http://127.0.0.1:1"}, {"token_file", folder / "empty"}}), "token_file of c is empty");
+  refused(pinned({{"name", "c"}, {"endpoint", "http://127.0.0.1:1"}, {"token_file", folder / "spaced"}}), "the token has");
+  refused(pinned({{"name", "c"}, {"endpoint", "http://127.0.0.1:1"}, {"token", "hunter2"}}), "unknown key 'token'");
+  refused({.name = "ipfs", .type = "", .values = {{"pinning", "http://127.0.0.1:1"}}, .lists = {}}, "pinning is a list of tables");
+  refused({.name = "ipfs", .type = "", .values = {}, .lists = {{"pinning", {"http://127.0.0.1:1"}}}}, "pinning is a list of tables");
+  refused({.name = "ipfs", .type = "", .values = {}, .lists = {}, .tables = {{"gateways", {{}}}}}, "gateways is a list of strings");
+  refused({.name = "local", .type = "", .values = {}, .lists = {}, .tables = {{"pinning", {{}}}}}, "unknown key 'pinning'");
+  EXPECT_TRUE(make_store({.name = "ipfs", .type = "", .values = {}, .lists = {{"pinning", {}}}})) << "pinning = []";
+}
+
 }  // namespace
 }  // namespace holdfast

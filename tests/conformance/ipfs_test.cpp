@@ -96,10 +96,30 @@ TEST_F(Ipfs, RottenBlock_IsCaughtReadElsewhereAndHealed) {
   ASSERT_TRUE(whole) << whole.error().message();
   EXPECT_EQ(*whole, object_);
   EXPECT_EQ(replicated.faults().at("ipfs").corrupt, 1U);
-  // `add` alone leaves the rotten block; remove drops it first.
-  ASSERT_TRUE(network->remove(*ref, within(60s)));
+  // `add` alone leaves the rotten block; a put of what is there already notices and drops it first.
   ASSERT_TRUE(network->put("packs/00", object_, within(60s)));
   EXPECT_TRUE(reader.read_object(*ref, sha256(object_), within(60s)));
+  EXPECT_EQ(*network->probe(*ref, within(20s)), Durability::kDurable);
+}
+
+TEST_F(Ipfs, RottenRoot_IsMendedByAPut) {
+  const auto network = alone();
+  const auto ref = network->put("packs/00", object_, within(60s));
+  ASSERT_TRUE(ref);
+  const Bytes root = nodes_->block(0, ref->locator);
+  const std::string rotten = nodes_->block_file(0, root);
+  ASSERT_NE(rotten, "");
+  for (const std::size_t at : {std::size_t{0}, root.size() / 2, root.size() - 1}) {
+    std::fstream file(rotten, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(static_cast<std::streamoff>(at));
+    file.put(static_cast<char>(root[at] ^ 1));
+    file.close();
+    const auto again = network->put("packs/00", object_, within(60s));
+    ASSERT_TRUE(again) << at << ": " << again.error().message();
+    VerifyingReader reader(*network);
+    EXPECT_TRUE(reader.read_object(*ref, sha256(object_), within(60s))) << at;
+    EXPECT_EQ(nodes_->block(0, ref->locator), root) << at;
+  }
 }
 
 TEST_F(Ipfs, DeadNode_IsReadThroughAnothersGateway) {

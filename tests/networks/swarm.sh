@@ -47,7 +47,7 @@ do_install() {
 
 # ---- settings -----------------------------------------------------------------------------------------------------
 load() {
-  settings SWARM_NODES="${1:-2}" SWARM_BASE_PORT="$([ -f "$D/settings" ] || free_ports 28000 90 10)" SWARM_AMOUNT=1000000000 SWARM_DEPTH=22 SWARM_VERBOSITY=info
+  settings SWARM_NODES="${1:-2}" SWARM_BASE_PORT="$([ -f "$D/settings" ] || free_ports 28000 45 10)" SWARM_AMOUNT=1000000000 SWARM_DEPTH=22 SWARM_VERBOSITY=info
   RPC=http://127.0.0.1:$SWARM_BASE_PORT
 }
 api() { echo "http://127.0.0.1:$((SWARM_BASE_PORT + 2 * $1 + 1))"; }

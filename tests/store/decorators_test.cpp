@@ -118,6 +118,26 @@ TEST(RetryingStore, Breaker_StopsAskingAndLetsOneTrialThrough) {
   EXPECT_EQ(b.store().breaker(), RetryingStore::Breaker::kClosed);
 }
 
+TEST(RetryingStore, NetworkThatTakesNothing_IsReadAllTheSame) {
+  RetryBench b;
+  b.options = {.attempts_max = 1, .trip_after = 3};
+  ASSERT_TRUE(b.put());
+  b.network->always(StoreVerb::kPut, {.kind = Kind::kErrorInstead});
+  for (int i = 0; i < 5; ++i) EXPECT_FALSE(b.put());
+  EXPECT_EQ(b.store().breaker(), RetryingStore::Breaker::kOpen);
+  Bytes out(1);
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(b.store().read({.locator = "packs/none", .size_bytes = 1}, 0, out, {}).error().code(), ErrorCode::kNotFound);
+  EXPECT_EQ(b.network->calls(StoreVerb::kRead), 5);
+  EXPECT_EQ(b.store().breaker(), RetryingStore::Breaker::kOpen) << "that it gives is no sign that it takes";
+  // And the other way round.
+  b.network->clear();
+  b.store().reset();
+  b.network->always(StoreVerb::kRead, {.kind = Kind::kErrorInstead});
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(b.store().read({.locator = "packs/none", .size_bytes = 1}, 0, out, {}).error().code(), ErrorCode::kUnavailable);
+  EXPECT_EQ(b.network->calls(StoreVerb::kRead), 8);
+  EXPECT_TRUE(b.put());
+}
+
 TEST(RetryingStore, AnswersThatRefuse_KeepTheBreakerClosed) {
   RetryBench b;
   b.options = {.attempts_max = 1, .trip_after = 2};

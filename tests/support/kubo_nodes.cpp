@@ -45,9 +45,10 @@ std::string KuboNodes::call(int node, const std::string& command) const {
   return ran.code == 0 ? ran.output : std::string();
 }
 
-std::string KuboNodes::block_file(int node, ByteView block) const {
-  const std::string store = folder_ / ("node" + std::to_string(node) + "/blocks");
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(store)) {
+std::string KuboNodes::block_file(int node, ByteView block) const { return testing::block_file(folder_ / ("node" + std::to_string(node) + "/blocks"), block); }
+
+std::string block_file(const std::string& blocks_folder, ByteView block) {
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(blocks_folder)) {
     if (!entry.is_regular_file() || entry.file_size() != block.size()) continue;
     std::ifstream file(entry.path(), std::ios::binary);
     const std::string bytes{std::istreambuf_iterator<char>(file), {}};

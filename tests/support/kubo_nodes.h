@@ -10,6 +10,9 @@
 
 namespace holdfast::testing {
 
+/// The file of the block with exactly these bytes in a Kubo node's folder of blocks; empty when there is none.
+std::string block_file(const std::string& blocks_folder, ByteView block);
+
 /// A private network of real Kubo nodes for one test, through tests/networks/ipfs.sh; ended with it. One thread.
 class KuboNodes {
  public:
@@ -23,6 +26,11 @@ class KuboNodes {
   void kill(int node) const;
   /// POST /api/v0/<command> on a node, empty when it fails: what a test arranges behind the adapter's back.
   [[nodiscard]] std::string call(int node, const std::string& command) const;
+  /// The bytes of a block, as the node has them.
+  [[nodiscard]] Bytes block(int node, const std::string& cid) const {
+    const std::string bytes = call(node, "block/get?arg=" + cid);
+    return {bytes.begin(), bytes.end()};
+  }
   /// The file of the block with exactly these bytes in the node's store; empty when there is none.
   [[nodiscard]] std::string block_file(int node, ByteView block) const;
 

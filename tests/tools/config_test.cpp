@@ -117,6 +117,25 @@ TEST_F(ConfigFile, EveryKey_MayComeFromTheEnvironment) {
   EXPECT_EQ(config->default_schedule, "0 6 * * *");
 }
 
+TEST_F(ConfigFile, ListsOfTables_AreTakenFromFileAndEnvironment) {
+  using Tables = std::vector<std::map<std::string, std::string>>;
+  const std::string file =
+      "[repository]\nstate = \"/s\"\n[network.ipfs]\npinning = [{ name = \"a\", endpoint = \"http://a\", token_file = \"/t\" },\n{ name = \"b\", endpoint = \"http://b\" }]\n";
+  const auto config = load(file);
+  ASSERT_TRUE(config) << config.error().message();
+  EXPECT_EQ(config->networks.front().tables.at("pinning"), (Tables{{{"name", "a"}, {"endpoint", "http://a"}, {"token_file", "/t"}}, {{"name", "b"}, {"endpoint", "http://b"}}}));
+  const auto other = load(file, {{"HOLDFAST_NETWORK_IPFS_PINNING", "[{ name = \"c\", endpoint = \"http://c\" }]"}});
+  ASSERT_TRUE(other) << other.error().message();
+  EXPECT_EQ(other->networks.front().tables.at("pinning"), (Tables{{{"name", "c"}, {"endpoint", "http://c"}}}));
+  for (const char* bad : {"http://c", "[1]", "[{ name = ", "[]\ntype = \"local\""}) {
+    const auto refused = load(file, {{"HOLDFAST_NETWORK_IPFS_PINNING", bad}});
+    ASSERT_FALSE(refused) << bad;
+    EXPECT_NE(refused.error().message().find("HOLDFAST_NETWORK_IPFS_PINNING"), std::string::npos) << refused.error().message();
+  }
+  EXPECT_FALSE(load("[network.ipfs]\npinning = [\"x\", { name = \"a\" }]\n"));
+  EXPECT_FALSE(load("[network.ipfs]\npinning = [{ name = [\"a\", 1] }]\n"));
+}
+
 TEST_F(ConfigFile, BadVariables_AreNamed) {
   const auto config = load("[repository]\nstate = \"/s\"\n", {{"HOLDFAST_CACHE_SIZE", "many"}});
   ASSERT_FALSE(config);

@@ -12,6 +12,7 @@ namespace {
 constexpr std::size_t kProblemsMax = 20;
 constexpr std::size_t kTroublesToEnd = 5;  // a network that failed so often in a row is asked no more by this look
 constexpr std::chrono::seconds kHealthTimeout{20};
+constexpr std::size_t kSuspectsMax = 1'000;
 constexpr std::chrono::seconds kSuspectPause{60};  // between looks that reads have asked for
 
 }  // namespace
@@ -31,10 +32,10 @@ void Steward::stop() {
   thread_.join();
 }
 
-void Steward::suspect(const std::string& network) {
+void Steward::suspect(const std::string& network, const std::string& locator) {
   {
     const std::lock_guard lock(mutex_);
-    if (!suspects_.insert(network).second) return;
+    if (suspects_.size() >= kSuspectsMax || !suspects_.emplace(network, locator).second) return;
   }
   wake_.wake();
 }
@@ -56,49 +57,73 @@ void Steward::run(const std::stop_token& stop) {
     wake_.wait_until(parts_.clock, any_suspect ? std::min(next, suspects_not_before) : next, stop);
     if (stop.stop_requested()) return;
     const MonoTime now = parts_.clock.mono_now();
-    std::set<std::string> suspects;
+    Suspects suspects;
     {
       const std::lock_guard lock(mutex_);
       if (now >= suspects_not_before) suspects = std::exchange(suspects_, {});
     }
-    if (now < next && suspects.empty()) continue;
     CallContext context;
     context.stop = stop;
-    round(suspects, context);
-    suspects_not_before = parts_.clock.mono_now() + kSuspectPause;
-    if (now >= next) next = parts_.clock.mono_now() + options_.look_every;
+    if (!suspects.empty()) {
+      look_at_suspects(suspects, context);
+      suspects_not_before = parts_.clock.mono_now() + kSuspectPause;
+    }
+    if (now >= next) {
+      look_by_schedule(context);
+      next = parts_.clock.mono_now() + options_.look_every;
+    }
   }
 }
 
-/// Of networks that are suspected everything is looked at, of the others a few.
-void Steward::round(const std::set<std::string>& suspects, const CallContext& context) {
-  const std::set<std::string> gone = ask_health(context);
-  Targets all = targets_of(std::nullopt);
+/// All of what reads have found wrong.
+void Steward::look_at_suspects(const Suspects& suspects, const CallContext& context) {
+  const Targets all = targets_of(std::nullopt);
+  Targets named;
+  for (const auto& [network, targets] : all) {
+    for (const Target& target : targets) {
+      if (suspects.contains({network, target.row.copy.ref.locator})) named[network].push_back(target);
+    }
+  }
+  Result<Findings> found = look_at(named, CopyCheckLevel::kFull, {}, context);
+  if (!found || !look_further(*found, all, context)) return;
+  judge_and_mend(std::move(*found), all);
+  if (parts_.look_at_catalog) parts_.look_at_catalog();
+}
+
+/// A few of each network.
+void Steward::look_by_schedule(const CallContext& context) {
+  const Targets all = targets_of(std::nullopt);
+  const std::set<std::string> gone = ask_health(all, context);
   Targets some = all;
   for (auto& [network, targets] : some) {
     if (gone.contains(network)) targets.clear();
-    if (suspects.contains(network)) continue;
     if (Status thinned = thin_out(targets); !thinned) return log_error("looking after copies: " + thinned.error().message());
   }
   Result<Findings> found = look_at(some, CopyCheckLevel::kSample, {}, context);
-  if (!found) {
-    if (!context.stop.stop_requested()) log_warning("looking after copies: " + found.error().message());
+  if (!found || !look_further(*found, all, context)) {
+    if (!found && !context.stop.stop_requested()) log_warning("looking after copies: " + found.error().message());
     return;
   }
-  // Where one was lost, others may be.
+  // One that did not answer this once is not gone yet.
+  found->gone = gone;
+  judge_and_mend(std::move(*found), all);
+}
+
+/// Where one was lost, others may be.
+Status Steward::look_further(const Findings& found, const Targets& all, const CallContext& context) {
   Targets rest;
-  for (const NetworkFindings& network : found->networks) {
-    if (network.missing + network.corrupt > 0 && !suspects.contains(network.network)) rest[network.network] = all[network.network];
+  for (const NetworkFindings& network : found.networks) {
+    if (network.missing + network.corrupt > 0) rest[network.network] = all.at(network.network);
   }
-  if (!rest.empty()) {
-    Result<Findings> more = look_at(rest, CopyCheckLevel::kSample, {}, context);
-    if (!more) return;
-  }
-  for (const std::string& name : gone) found->gone.insert(name);
-  judge(all, *found);
-  if (!found->to_mend.empty()) log_warning(std::to_string(found->to_mend.size()) + " packs lack a copy or a shard; they are mended");
-  mend(*found);
-  if (parts_.look_at_catalog && !suspects.empty()) parts_.look_at_catalog();
+  if (!rest.empty()) HOLDFAST_TRY(look_at(rest, CopyCheckLevel::kSample, {}, context));
+  return ok_status();
+}
+
+void Steward::judge_and_mend(Findings found, const Targets& all) {
+  judge(all, found);
+  if (found.to_mend.empty()) return;
+  log_warning(std::to_string(found.to_mend.size()) + " packs lack a copy or a shard; they are mended");
+  mend(found);
 }
 
 /// A random part, so that nothing needs to be remembered.
@@ -204,9 +229,6 @@ Status Steward::look_at_network(const std::string& network, const std::vector<Ta
 
 /// What lacks a copy by what the catalog knows now.
 void Steward::judge(const Targets& targets, Findings& findings) const {
-  for (const auto& [network, list] : targets) {
-    if (parts_.networks.find(network) == nullptr) findings.gone.insert(network);
-  }
   std::map<PackId, PackRow> seen;
   for (const auto& [network, list] : targets) {
     for (const Target& target : list) seen.emplace(target.pack.id, target.pack);
@@ -234,26 +256,37 @@ void Steward::warn(const std::string& network, std::vector<std::string> texts) {
   known = std::move(texts);
 }
 
-/// Those that did not answer for so long that they count as gone.
-std::set<std::string> Steward::ask_health(const CallContext& context) {
+/// Whether it has been silent, or not configured, for so long that it counts as gone.
+bool Steward::note_silence(const std::string& network, bool is_silent) {
+  const MonoTime now = parts_.clock.mono_now();
+  const std::lock_guard lock(mutex_);
+  if (!is_silent) {
+    silent_since_.erase(network);
+    return false;
+  }
+  return now - silent_since_.try_emplace(network, now).first->second >= options_.gone_after;
+}
+
+/// Those that count as gone.
+std::set<std::string> Steward::ask_health(const Targets& targets, const CallContext& context) {
   std::set<std::string> gone;
   std::mutex gone_mutex;
+  const auto note = [&](const std::string& network, bool is_silent) {
+    if (!note_silence(network, is_silent)) return;
+    const std::lock_guard lock(gone_mutex);
+    gone.insert(network);
+  };
   std::vector<std::jthread> threads;
   for (const auto& store : parts_.networks.all()) {
     threads.emplace_back([&, store] {
-      const std::string name = store->traits().name;
       const Result<StoreHealth> health = store->health(with_timeout(context, parts_.clock, kHealthTimeout));
-      if (health && health->reachable) warn(name, health->warnings);
-      const MonoTime now = parts_.clock.mono_now();
-      const std::lock_guard lock(mutex_);
-      if (health && health->reachable) {
-        silent_since_.erase(name);
-        return;
-      }
-      const MonoTime since = silent_since_.try_emplace(name, now).first->second;
-      const std::lock_guard gone_lock(gone_mutex);
-      if (now - since >= options_.gone_after) gone.insert(name);
+      const bool is_there = health && health->reachable;
+      if (is_there) warn(store->traits().name, health->warnings);
+      note(store->traits().name, !is_there);
     });
+  }
+  for (const auto& [network, list] : targets) {
+    if (parts_.networks.find(network) == nullptr) note(network, true);
   }
   threads.clear();
   return gone;

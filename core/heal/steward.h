@@ -10,18 +10,10 @@
 #include "core/base/waker.h"
 #include "core/catalog/catalog_view.h"
 #include "core/heal/copy_check.h"
+#include "core/heal/steward_options.h"
 #include "core/place/placer.h"
 
 namespace holdfast {
-
-struct StewardOptions {
-  std::chrono::seconds look_every{3'600};     ///< a round: health of all networks, and a sample of the copies on each
-  std::chrono::seconds settle{120};           ///< after the start, before the first round
-  std::uint32_t rounds_for_all = 168;         ///< of each network's copies so many rounds see each about once: a week of hours
-  std::uint32_t copies_max = 64;              ///< of one network in one round, where nothing was found wrong
-  std::chrono::seconds gone_after{6 * 3600};  ///< a network that did not answer for so long has its shards rebuilt elsewhere
-  std::chrono::seconds call_timeout{120};     ///< of one look at one copy
-};
 
 /// Sees to it that what was placed stays there. Looks at random copies by schedule, at all of a network when one was lost on it, and at once where a read has found
 /// something wrong; what it finds goes to the catalog, and the Placer puts back what was lost, from any good copy or from shards. Warns of what will be lost if nobody acts.
@@ -44,8 +36,8 @@ class Steward {
   void start();
   /// Ends what is under way.
   void stop();
-  /// A read from that network gave wrong bytes or nothing: it is looked at soon, all of it.
-  void suspect(const std::string& network);
+  /// A read of that object gave wrong bytes or nothing: all of it is looked at soon.
+  void suspect(const std::string& network, const std::string& locator);
 
   struct NetworkFindings {
     std::string network;
@@ -75,15 +67,20 @@ class Steward {
     CopyRow row;
   };
   using Targets = std::map<std::string, std::vector<Target>>;
+  using Suspects = std::set<std::pair<std::string, std::string>>;  ///< network, locator
   void run(const std::stop_token& stop);
-  void round(const std::set<std::string>& suspects, const CallContext& context);
+  void look_by_schedule(const CallContext& context);
+  void look_at_suspects(const Suspects& suspects, const CallContext& context);
+  Status look_further(const Findings& found, const Targets& all, const CallContext& context);
+  void judge_and_mend(Findings found, const Targets& all);
   [[nodiscard]] Targets targets_of(const std::optional<std::set<PackId>>& packs) const;
   Status thin_out(std::vector<Target>& targets);
   Result<Findings> look_at(const Targets& targets, CopyCheckLevel level, const std::function<void(std::uint64_t, std::uint64_t)>& progress, const CallContext& context);
   Status look_at_network(const std::string& network, const std::vector<Target>& targets, CopyCheckLevel level, NetworkFindings& out,
                          std::vector<LogEntry>& news, const std::function<void()>& tick, const CallContext& context);
   void judge(const Targets& targets, Findings& findings) const;
-  std::set<std::string> ask_health(const CallContext& context);
+  bool note_silence(const std::string& network, bool is_silent);
+  std::set<std::string> ask_health(const Targets& targets, const CallContext& context);
   void warn(const std::string& network, std::vector<std::string> texts);
 
   const StewardOptions options_;
@@ -91,7 +88,7 @@ class Steward {
   const SecretBytes maintenance_key_;
   Waker wake_;
   mutable std::mutex mutex_;  ///< all below
-  std::set<std::string> suspects_;
+  Suspects suspects_;
   std::map<std::string, MonoTime> silent_since_;
   std::map<std::string, std::vector<std::string>> warnings_;
   std::jthread thread_;  ///< of start() and stop()

@@ -11,6 +11,7 @@
 
 #include "core/base/clock.h"
 #include "core/crypto/keyring.h"
+#include "core/heal/steward_options.h"
 #include "core/index/chunk_index.h"
 #include "core/index/feature_table.h"
 #include "core/live/live_tree.h"
@@ -146,6 +147,7 @@ struct OpenOptions {
   std::map<std::string, PolicyEdit> configured_databases;  ///< made, or their policies edited, by each opening
   std::string default_schedule;  ///< cron; of databases whose policy has none
   std::string host;  ///< name of this machine in certificates and snapshot records
+  StewardOptions steward;
 };
 
 struct StatusReport {

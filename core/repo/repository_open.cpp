@@ -114,12 +114,12 @@ Status RepositoryImpl::open_stage() {
   heads_ = std::make_unique<HeadReader>(*catalog_, secrets_, *options_.networks);
   publisher_ = std::make_unique<Publisher>(Publisher::Parts{*catalog_, *heads_, secrets_, *options_.networks, *options_.clock, paths_});
   steward_ = std::make_unique<Steward>(
-      StewardOptions{},
+      options_.steward,
       Steward::Parts{*stage_, catalog_->view(), *options_.networks, *placer_, *options_.clock, *options_.random, [this](std::span<const LogEntry> entries) { return catalog_->append(entries); },
                      [this] { publisher_->look_again(); }},
       secrets_->keys->maintenance());
-  replicated_->on_fault([this](const std::string& network, ErrorCode code, const std::string&) {
-    if (code == ErrorCode::kCorrupt || code == ErrorCode::kNotFound || code == ErrorCode::kOutOfRange) steward_->suspect(network);
+  replicated_->on_fault([this](const std::string& network, const std::string& locator, ErrorCode code) {
+    if (code == ErrorCode::kCorrupt || code == ErrorCode::kNotFound || code == ErrorCode::kOutOfRange) steward_->suspect(network, locator);
   });
   return ok_status();
 }

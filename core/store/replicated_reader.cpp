@@ -201,7 +201,8 @@ std::optional<std::string> ReplicatedReader::to_tell(Health& health, const Error
   return " failed a read: " + error.message() + (before > 0 ? " (and " + std::to_string(before) + " times since the last such line)" : "");
 }
 
-void ReplicatedReader::note_fault(const std::string& network, const Error& error) {
+void ReplicatedReader::note_fault(const NetworkCopy& copy, const Error& error) {
+  const std::string& network = copy.network;
   std::optional<std::string> told;
   {
     const std::lock_guard lock(mutex_);
@@ -223,7 +224,7 @@ void ReplicatedReader::note_fault(const std::string& network, const Error& error
     told = to_tell(health, error, now);
   }
   if (told) log_warning("network " + network + *told);
-  if (listener_) listener_(network, error.code(), error.message());
+  if (listener_) listener_(network, copy.ref.locator, error.code());
 }
 
 std::chrono::nanoseconds ReplicatedReader::hedge_delay(const NetworkCopy& copy) const {
@@ -248,7 +249,7 @@ Result<ReplicatedReader::Answer> ReplicatedReader::ask(const Source& source, con
 
 ShardWatch ReplicatedReader::watch_shards() {
   return {.answered = [this](const std::string& network, std::chrono::nanoseconds took, std::uint64_t size_bytes) { note_answer(network, took, size_bytes, true); },
-          .failed = [this](const std::string& network, const Error& error) { note_fault(network, error); },
+          .failed = [this](const NetworkCopy& shard, const Error& error) { note_fault(shard, error); },
           .called_off = [this](const std::string& network, std::chrono::nanoseconds took) { note_latency(network, took); },
           .patience = [this](const NetworkCopy& copy) { return options_.hedge_max.count() == 0 ? kNoCompany : hedge_delay(copy); }};
 }
@@ -303,7 +304,7 @@ Result<ReplicatedReader::Answer> ReplicatedReader::ask_network(const NetworkCopy
     if (answer.error().code() == ErrorCode::kCancelled) {
       note_latency(copy.network, took);
     } else if (place == VerifyingReader::Place::kUsual || answer.error().code() != ErrorCode::kUnsupported) {
-      note_fault(copy.network, answer.error());
+      note_fault(copy, answer.error());
     }
     return std::move(answer).error().on_network(copy.network);
   }
@@ -316,7 +317,7 @@ Result<ReplicatedReader::Answer> ReplicatedReader::ask_network(const NetworkCopy
   if (good == answer->size()) return answer;
   Error wrong(ErrorCode::kCorrupt, std::to_string(answer->size() - good) + " of " + std::to_string(answer->size()) +
                                        " records of " + copy.ref.locator + " do not verify");
-  note_fault(copy.network, wrong);
+  note_fault(copy, wrong);
   if (good == 0) return std::move(wrong).on_network(copy.network);
   return answer;
 }

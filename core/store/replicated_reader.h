@@ -68,9 +68,9 @@ class ReplicatedReader {
   [[nodiscard]] bool is_at_hand(const std::vector<NetworkCopy>& copies) const;
   /// Of the network that would be asked first for these; nullopt until it has given both a small answer and a large one.
   [[nodiscard]] std::optional<NetworkPace> pace(const std::vector<NetworkCopy>& copies) const;
-  /// Told of every fault, on the reading thread: (network, what, message). Set before the first read.
+  /// Told of every fault, on the reading thread: (network, locator of the object, what). Set before the first read.
   /// (The log has the first of its kind on a network, and then one a minute.)
-  using FaultListener = std::function<void(const std::string&, ErrorCode, const std::string&)>;
+  using FaultListener = std::function<void(const std::string&, const std::string&, ErrorCode)>;
   void on_fault(FaultListener listener) { listener_ = std::move(listener); }
 
  private:
@@ -116,7 +116,7 @@ class ReplicatedReader {
   void note_answer(const std::string& network, std::chrono::nanoseconds took, std::uint64_t size_bytes, bool is_good);
   void note_latency(const std::string& network, std::chrono::nanoseconds took);
   void note_pace(const std::string& network, std::chrono::nanoseconds took, std::uint64_t size_bytes);
-  void note_fault(const std::string& network, const Error& error);
+  void note_fault(const NetworkCopy& copy, const Error& error);
   [[nodiscard]] double mark_now(const Health& health, MonoTime now) const;
   [[nodiscard]] std::chrono::nanoseconds hedge_delay(const NetworkCopy& copy) const;
   void reap();

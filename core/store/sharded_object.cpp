@@ -61,7 +61,7 @@ std::chrono::nanoseconds ShardedObject::patience(const Member& member) const {
 }
 
 void ShardedObject::put_out(Member& member, const Error& why) {
-  if (watch_.failed) watch_.failed(member.copy.network, why);
+  if (watch_.failed) watch_.failed(member.copy, why);
   const std::lock_guard lock(mutex_);
   member.out = Error(why).on_network(member.copy.network);
 }

@@ -15,7 +15,7 @@ namespace holdfast {
 /// Told how each network behaves while a sharded object is read; empty functions are not called. Called from any thread.
 struct ShardWatch {
   std::function<void(const std::string& network, std::chrono::nanoseconds took, std::uint64_t size_bytes)> answered;
-  std::function<void(const std::string& network, const Error& error)> failed;
+  std::function<void(const NetworkCopy& shard, const Error& error)> failed;
   std::function<void(const std::string& network, std::chrono::nanoseconds took)> called_off;
   /// How long one may take before others are asked too; empty: 1 s.
   std::function<std::chrono::nanoseconds(const NetworkCopy& copy)> patience;

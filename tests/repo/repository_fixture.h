@@ -44,6 +44,7 @@ class Machine {
     out.random = &system_random();
     out.host = host_;
     out.configured_databases = databases_;
+    out.steward = steward_;
     // The view lives as long as the machine: what a real one has on disk. The index is lost with the process.
     out.open_stores = [this](ByteView, ByteView) -> Result<LocalStores> {
       if (!view_) view_ = make_memory_view_store();
@@ -92,6 +93,7 @@ class Machine {
   /// From the next opening on.
   void use_networks(std::shared_ptr<NetworkSet> networks) { networks_ = std::move(networks); }
   void use_clock(Clock& clock) { clock_ = &clock; }
+  void use_steward(const StewardOptions& steward) { steward_ = steward; }
   void use_index(std::shared_ptr<ChunkIndex> index) { index_ = std::move(index); }
   const std::shared_ptr<FeatureTable>& features() { return features_; }
   void configure(const std::string& name, DatabasePolicy policy) {
@@ -106,6 +108,7 @@ class Machine {
   std::string host_;
   std::string folder_;
   Clock* clock_ = &system_clock();
+  StewardOptions steward_;
   std::shared_ptr<ViewStore> view_;
   std::shared_ptr<ChunkIndex> index_;
   std::shared_ptr<FeatureTable> features_ = make_memory_feature_table();

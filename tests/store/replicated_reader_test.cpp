@@ -102,11 +102,11 @@ TEST(ReplicatedReader, LyingNetwork_IsMarkedToldOfAndAvoided) {
   Replicas r;
   r.networks[0]->always(StoreVerb::kRead, {.kind = Kind::kFlip});
   std::vector<std::string> told;
-  r.reader().on_fault([&](const std::string& network, ErrorCode code, const std::string&) {
-    told.push_back(network + " " + std::string(error_code_name(code)));
+  r.reader().on_fault([&](const std::string& network, const std::string& locator, ErrorCode code) {
+    told.push_back(network + " " + locator + " " + std::string(error_code_name(code)));
   });
   EXPECT_EQ(*r.read(), r.expected);
-  EXPECT_EQ(told, std::vector<std::string>{"one corrupt"});
+  EXPECT_EQ(told, std::vector<std::string>{"one packs/0a corrupt"});
   EXPECT_EQ(r.reader().faults().at("one").corrupt, 1U);
   EXPECT_NE(r.reader().in_order(r.copies).front().network, "one");
   EXPECT_EQ(*r.read(), r.expected);

@@ -19,15 +19,19 @@ std::string time_left(std::uint64_t seconds) {
 std::string SwarmStore::describe_batch(const swarm::Batch& batch) const {
   std::string text = "batch " + batch_name() + " of depth " + std::to_string(batch.depth) + ", " + (batch.ttl_seconds ? time_left(*batch.ttl_seconds) + " left" : "without an end") +
                      ", fullest bucket " + std::to_string(batch.utilization) + " of " + std::to_string(batch.bucket_capacity());
+  for (const std::string& warning : warnings_of(batch)) text += "; " + warning;
+  return text;
+}
+
+std::vector<std::string> SwarmStore::warnings_of(const swarm::Batch& batch) const {
+  std::vector<std::string> out;
   if (batch.ttl_seconds && *batch.ttl_seconds < static_cast<std::uint64_t>(options_.ttl_warn.count())) {
-    text += "; postage ENDS in " + time_left(*batch.ttl_seconds) + ", and with it all objects of batch " + options_.batch;
-    if (options_.top_up_to.count() == 0) text += ": top it up";
+    out.push_back("postage ENDS in " + time_left(*batch.ttl_seconds) + ", and with it all objects of batch " + options_.batch + (options_.top_up_to.count() == 0 ? ": top it up" : ""));
   }
   if (fills_up(batch)) {
-    text += "; the batch is filling up: uploads fail once they meet a full bucket";
-    if (batch.depth >= options_.depth_max) text += "; dilute it, or buy another";
+    out.push_back(std::string("the batch is filling up: uploads fail once they meet a full bucket") + (batch.depth >= options_.depth_max ? ": dilute it, or buy another" : ""));
   }
-  return text;
+  return out;
 }
 
 /// Batches of earlier configurations have paid for older objects, whose locators name them.

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <optional>
 #include <set>
+#include <vector>
 
 #include "adapters/http/http_transport.h"
 #include "adapters/swarm/bee_wire.h"
@@ -120,6 +121,10 @@ class SwarmStore final : public ObjectStore {
   // swarm_health.cpp
   Result<std::string> describe(const std::string& version, StoreHealth& health, const CallContext& context);
   [[nodiscard]] std::string describe_batch(const swarm::Batch& batch) const;
+  /// What must be done about it before it is too late.
+  [[nodiscard]] std::vector<std::string> warnings_of(const swarm::Batch& batch) const;
+  /// Logs these, once an hour.
+  void warn_of(const swarm::Batch& batch);
   [[nodiscard]] std::string describe_others(const std::map<std::string, swarm::Batch>& batches) const;
 
   // swarm_heads.cpp
@@ -145,6 +150,7 @@ class SwarmStore final : public ObjectStore {
   std::map<swarm::Feed, Seen> newest_;          // nothing older is believed
   std::map<swarm::Feed, Seen> pending_;         // sent, and nobody knows whether it arrived
   std::set<swarm::Feed> publishing_;
+  MonoTime warned_{};                           // when the log last had warnings of the batch
   MonoTime looked_after_{};                     // when the batch was last topped up or diluted, or that was tried
 };
 

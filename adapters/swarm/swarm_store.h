@@ -41,7 +41,7 @@ class SwarmStore final : public ObjectStore {
 
   const StoreTraits& traits() const noexcept override { return traits_; }
   Status read(const ObjectRef& ref, std::uint64_t offset, MutableByteView out, const CallContext& context) override;
-  /// Durable: pinned on the node, its batch lives, and every chunk comes back from the network (which moves all of them). Accepted: pinned, and the rest is not so.
+  /// Durable: pinned on the node, its batch lives, and every chunk comes back from the network (which moves all of them). Accepted: pinned and paid for, and the network does not give all of it. Absent: not pinned, or its batch has ended.
   Result<Durability> probe(const ObjectRef& ref, const CallContext& context) override;
   Result<StoreHealth> health(const CallContext& context) override;
   /// Returns when the network has every chunk. May top up or dilute the batch, as configured.

@@ -14,6 +14,7 @@ using namespace std::chrono_literals;
 
 constexpr auto kChainTimeout = 180'000ms;  // a transaction that is mined, and the node hears of it
 constexpr auto kCarePause = 10min;         // until the last transaction must show: the same thing is not paid twice
+constexpr auto kWarnPause = 1h;        // between the same warnings in the log
 constexpr double kPlurPerBzz = 1e16;
 constexpr std::uint64_t kFullPercent = 75;  // of the fullest bucket: the first chunk that meets a full one fails its upload
 
@@ -46,6 +47,18 @@ Status SwarmStore::judge(const std::optional<swarm::Batch>& batch) const {
   return ok_status();
 }
 
+void SwarmStore::warn_of(const swarm::Batch& batch) {
+  const std::vector<std::string> warnings = warnings_of(batch);
+  if (warnings.empty()) return;
+  {
+    const std::lock_guard lock(mutex_);
+    const MonoTime now = system_clock().mono_now();
+    if (warned_ != MonoTime{} && now - warned_ < kWarnPause) return;
+    warned_ = now;
+  }
+  for (const std::string& warning : warnings) log_warning("network " + traits_.name + ": " + warning);
+}
+
 Status SwarmStore::ready_batch(const CallContext& context) {
   if (options_.batch.empty()) {
     return Error(ErrorCode::kInvalidArgument, "storing on Swarm takes a postage batch of the node at " + http::origin_of(api_) + ": buy one (POST /stamps/AMOUNT/DEPTH) and set batch")
@@ -53,6 +66,7 @@ Status SwarmStore::ready_batch(const CallContext& context) {
   }
   HOLDFAST_ASSIGN(std::optional<swarm::Batch> batch, look_at_batch(options_.batch, context));
   if (batch && batch->usable && batch->immutable) {
+    warn_of(*batch);
     look_after(*batch, context);
     HOLDFAST_TRY(check_context(context, system_clock(), "looking after the postage batch"));
   }

@@ -16,17 +16,21 @@ std::string time_left(std::uint64_t seconds) {
 
 }  // namespace
 
-std::string SwarmStore::describe_batch(const swarm::Batch& batch, StoreHealth& health) const {
+std::string SwarmStore::describe_batch(const swarm::Batch& batch) const {
   std::string text = "batch " + batch_name() + " of depth " + std::to_string(batch.depth) + ", " + (batch.ttl_seconds ? time_left(*batch.ttl_seconds) + " left" : "without an end") +
                      ", fullest bucket " + std::to_string(batch.utilization) + " of " + std::to_string(batch.bucket_capacity());
+  return text;
+}
+
+std::vector<std::string> SwarmStore::warnings_of(const swarm::Batch& batch) const {
+  std::vector<std::string> out;
   if (batch.ttl_seconds && *batch.ttl_seconds < static_cast<std::uint64_t>(options_.ttl_warn.count())) {
-    health.warnings.push_back("postage ENDS in " + time_left(*batch.ttl_seconds) + ", and with it all objects of batch " + options_.batch +
-                              (options_.top_up_to.count() == 0 ? ": top it up" : ""));
+    out.push_back("postage ENDS in " + time_left(*batch.ttl_seconds) + ", and with it all objects of batch " + options_.batch + (options_.top_up_to.count() == 0 ? ": top it up" : ""));
   }
   if (fills_up(batch)) {
-    health.warnings.push_back("the batch is filling up: uploads fail once they meet a full bucket" + std::string(batch.depth >= options_.depth_max ? "; dilute it, or buy another" : ""));
+    out.push_back(std::string("the batch is filling up: uploads fail once they meet a full bucket") + (batch.depth >= options_.depth_max ? ": dilute it, or buy another" : ""));
   }
-  return text;
+  return out;
 }
 
 /// Batches of earlier configurations have paid for older objects, whose locators name them.
@@ -44,7 +48,10 @@ Result<std::string> SwarmStore::describe(const std::string& version, StoreHealth
   if (options_.batch.empty()) return text + "; no postage batch is set, so that nothing can be stored";
   HOLDFAST_ASSIGN(const auto batch, look_at_batch(options_.batch, context));
   const Status fit = judge(batch);
-  if (batch && batch->usable) text += ", " + describe_batch(*batch, health);
+  if (batch && batch->usable) {
+    text += ", " + describe_batch(*batch);
+    health.warnings = warnings_of(*batch);
+  }
   HOLDFAST_ASSIGN(const Bytes wallet, get("wallet", context));
   HOLDFAST_ASSIGN(const std::string money, swarm::parse_wallet(wallet));
   text += "; wallet " + money;

@@ -142,7 +142,7 @@ Result<Durability> SwarmStore::probe(const ObjectRef& ref, const CallContext& co
   HOLDFAST_ASSIGN(const auto size_bytes, size_of(locator.reference, context));
   if (size_bytes != ref.size_bytes) return Durability::kAbsent;
   HOLDFAST_ASSIGN(const auto batch, look_at_batch(locator.batch, context));
-  if (!batch) return Durability::kAccepted;  // what paid for it has ended: the network drops it, and the pin is all that there is
+  if (!batch) return Durability::kAbsent;  // what paid for it has ended: the network drops it, and the pin is all that there is
   HOLDFAST_ASSIGN(const bool retrievable, is_retrievable(locator.reference, ref.size_bytes, context));
   return retrievable ? Durability::kDurable : Durability::kAccepted;
 }

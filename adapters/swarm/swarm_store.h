@@ -7,6 +7,7 @@
 #include <mutex>
 #include <optional>
 #include <set>
+#include <vector>
 
 #include "adapters/http/http_transport.h"
 #include "adapters/swarm/bee_wire.h"
@@ -40,7 +41,7 @@ class SwarmStore final : public ObjectStore {
 
   const StoreTraits& traits() const noexcept override { return traits_; }
   Status read(const ObjectRef& ref, std::uint64_t offset, MutableByteView out, const CallContext& context) override;
-  /// Durable: pinned on the node, its batch lives, and every chunk comes back from the network (which moves all of them). Accepted: pinned, and the rest is not so.
+  /// Durable: pinned on the node, its batch lives, and every chunk comes back from the network (which moves all of them). Accepted: pinned and paid for, and the network does not give all of it. Absent: not pinned, or its batch has ended.
   Result<Durability> probe(const ObjectRef& ref, const CallContext& context) override;
   Result<StoreHealth> health(const CallContext& context) override;
   /// Returns when the network has every chunk. May top up or dilute the batch, as configured.
@@ -119,8 +120,12 @@ class SwarmStore final : public ObjectStore {
 
   // swarm_health.cpp
   Result<std::string> describe(const std::string& version, StoreHealth& health, const CallContext& context);
-  [[nodiscard]] std::string describe_batch(const swarm::Batch& batch, StoreHealth& health) const;
-  [[nodiscard]] void describe_others(const std::map<std::string, swarm::Batch>& batches, StoreHealth& health) const;
+  [[nodiscard]] std::string describe_batch(const swarm::Batch& batch) const;
+  /// What must be done about it before it is too late.
+  [[nodiscard]] std::vector<std::string> warnings_of(const swarm::Batch& batch) const;
+  /// Logs these, once an hour.
+  void warn_of(const swarm::Batch& batch);
+  void describe_others(const std::map<std::string, swarm::Batch>& batches, StoreHealth& health) const;
 
   // swarm_heads.cpp
   Result<std::optional<Seen>> find_newest(const swarm::Feed& feed, const CallContext& context);
@@ -145,6 +150,7 @@ class SwarmStore final : public ObjectStore {
   std::map<swarm::Feed, Seen> newest_;          // nothing older is believed
   std::map<swarm::Feed, Seen> pending_;         // sent, and nobody knows whether it arrived
   std::set<swarm::Feed> publishing_;
+  MonoTime warned_{};                           // when the log last had warnings of the batch
   MonoTime looked_after_{};                     // when the batch was last topped up or diluted, or that was tried
 };
 

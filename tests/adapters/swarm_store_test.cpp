@@ -266,7 +266,7 @@ TEST(SwarmProbe, Durable_NeedsPinBatchSizeAndNetwork) {
   EXPECT_EQ(*probe({.pinned = false}), Durability::kAbsent);
   EXPECT_EQ(*probe({.size_bytes = ""}), Durability::kAbsent);
   EXPECT_EQ(*probe({.size_bytes = "9"}), Durability::kAbsent);
-  EXPECT_EQ(*probe({.pays = false}), Durability::kAccepted) << "its own batch counts, not the one that is configured now";
+  EXPECT_EQ(*probe({.pays = false}), Durability::kAbsent) << "its own batch counts, not the one that is configured now";
   EXPECT_EQ(*probe({.retrievable = R"({"isRetrievable":false})"}), Durability::kAccepted);
   EXPECT_EQ(code(probe({.retrievable = "<html>"})), ErrorCode::kCorrupt);
   EXPECT_EQ(code(probe({.size_bytes = "-9151314442816697536"})), ErrorCode::kCorrupt);

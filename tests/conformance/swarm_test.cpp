@@ -207,7 +207,7 @@ void Swarm::batch_is_topped_up_and_ends() {
   EXPECT_TRUE(becomes([&] { return health(*paid).find("has expired") != std::string::npos; }, 60s)) << health(*paid);
   swarm_->run("price", "100");
   EXPECT_EQ(code(open(short_lived)->put("packs/08", random_.bytes(100), within(60s))), ErrorCode::kQuotaExceeded);
-  EXPECT_EQ(probe(*paid, *ref), Durability::kAccepted) << "a pin is all that is left of it";
+  EXPECT_EQ(probe(*paid, *ref), Durability::kAbsent) << "a pin is all that is left of it";
   // Healed by what pays for the future, once the price has come down for everybody.
   EXPECT_TRUE(becomes([&] { return health(*store_).find("can be uploaded") == std::string::npos; }, 30s)) << health(*store_);
   const ObjectRef again = put(*store_, "packs/07", object);

@@ -11,7 +11,8 @@ PGBIN=${PG_BIN:-$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -
 do_install() {
   local n
   for n in stplanet stgw; do
-    [ ! -x "$BIN/$n" ] || continue
+    # Built anew when the little that is ours of it has changed.
+    [ ! -x "$BIN/$n" ] || ! cmp -s "$HERE/storj/$n/main.go" "$ROOT/src/$n/main.go" || continue
     need go
     rm -rf "$ROOT/src/$n"; mkdir -p "$ROOT/src"; cp -r "$HERE/storj/$n" "$ROOT/src/$n"; go_build "$n" "$ROOT/src/$n" . -mod=readonly -ldflags='-s -w -checklinkname=0'
   done

@@ -55,6 +55,11 @@ func main() {
 	}
 	os.MkdirAll(filepath.Join(*dir, "tmp"), 0700)
 	os.Setenv("TMPDIR", filepath.Join(*dir, "tmp"))
+	mails := filepath.Join(*dir, "mails")
+	os.MkdirAll(mails, 0700)
+	if err := os.WriteFile(filepath.Join(mails, "none.html"), []byte("<p></p>\n"), 0600); err != nil {
+		log.Fatal(err)
+	}
 	zc := zap.NewProductionConfig()
 	zc.Level = zap.NewAtomicLevelAt(zap.WarnLevel)
 	zl, _ := zc.Build()
@@ -68,6 +73,8 @@ func main() {
 			Satellite: func(_ *zap.Logger, _ int, c *satellite.Config) {
 				c.Metainfo.RS.Min, c.Metainfo.RS.Repair, c.Metainfo.RS.Success, c.Metainfo.RS.Total = k, m, o, n
 				c.Metainfo.RateLimiter.Enabled = false
+				// testplanet looks for these where its sources were when it was built. No mail is sent and no console is shown.
+				c.Mail.TemplatePath, c.Console.StaticDir = mails, ""
 			},
 			StorageNode: func(_ int, c *storagenode.Config) {
 				c.Storage.AllocatedDiskSpace = memory.Size(*disk) * memory.GB

@@ -176,7 +176,9 @@ Status RepositoryCatalog::add_key(const KeyTableEntry& entry) {
 }
 
 Status RepositoryCatalog::placed(const StagedPack& pack, const NetworkCopy& copy) {
-  const std::vector<LogEntry> entries{{parts_.clock.wall_now(), PlacedEntry{pack.id, pack.size_bytes, copy.network, copy.ref.locator}}};
+  PlacedEntry body{pack.id, pack.size_bytes, copy.network, copy.ref.locator};
+  if (copy.shard) body.shard = PlacedShard{copy.shard->plan.code, copy.shard->plan.index, copy.shard->id};
+  const std::vector<LogEntry> entries{{parts_.clock.wall_now(), std::move(body)}};
   return append(entries);
 }
 

@@ -59,14 +59,16 @@ void RepositoryImpl::add_state(const SafetyTable& safety, SnapshotInfo& info) co
   const auto row = catalog_->view().snapshot(info.id);
   if (!row) return;
   SafetyTable::Answer answer;
-  if (info.writer == secrets_->writer && domain_by_id(info.database_id)) {
+  const auto domain = domain_by_id(info.database_id);
+  if (info.writer == secrets_->writer && domain) {
     answer = safety.own(reach_of(info.database_id, row->last_pack == 0 ? last_pack_number() : row->last_pack), row->stated_safe);
   } else {
     answer = safety.other(row->stated_safe);
   }
   info.state = answer.state;
   info.networks = std::move(answer.networks);
-  info.bytes_stored = info.bytes_new * std::max<std::size_t>(info.networks.size(), 1);
+  const auto code = domain ? rules_->code(*domain) : std::nullopt;
+  info.bytes_stored = info.bytes_new * std::max<std::size_t>(info.networks.size(), 1) / (code ? code->k : 1U);
 }
 
 /// Of all packs that anything stored so far may lie in: those written here, and other writers' that are known.

@@ -84,7 +84,8 @@ Status Placer::State::deliver_shard(const Job& job, const CallContext& context) 
 Result<ObjectRef> Placer::State::put_once(const Job& job, std::uint64_t size_bytes, const std::function<Result<ObjectRef>()>& put, const CallContext& context) {
   const std::string& network = job.store->traits().name;
   PackTable& table = parts.stage.table();
-  if (const auto noted = table.noted_put(job.pack.number, network); noted && noted->size_bytes == size_bytes) {
+  // A note may outlive its use; where what lies there is known to be bad it would only say that the bad one is there.
+  if (const auto noted = table.noted_put(job.pack.number, network); noted && !job.bad && noted->size_bytes == size_bytes) {
     HOLDFAST_ASSIGN(const Durability durability, job.store->probe(*noted, context));
     if (durability != Durability::kAbsent) return *noted;
     table.forget_put(job.pack.number, network);

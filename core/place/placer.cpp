@@ -166,7 +166,9 @@ void Placer::State::finish(PackNumber number, const std::string& network, const 
   NetworkState& about = networks.at(network);
   const MonoTime now = parts.clock.mono_now();
   if (outcome) {
+    if (delivery.bad) log_info(pack_name(found->second.pack.id) + " was put on " + network + " again");
     delivery.state = DeliveryState::kPlaced;
+    delivery.bad.reset();
     about.failures = 0;
     about.not_before = MonoTime::min();
   } else if (outcome.error().code() == ErrorCode::kCancelled) {

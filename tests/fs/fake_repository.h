@@ -227,6 +227,7 @@ class FakeRepository final : public Repository {
                               const std::function<void(std::uint64_t, std::uint64_t)>&, const CallContext&) override {
     return VerifyReport{};
   }
+  Result<HealReport> heal(const HealOptions&, const std::function<void(std::uint64_t, std::uint64_t)>&, const CallContext&) override { return HealReport{}; }
   Status settle(bool, const CallContext&) override { return ok_status(); }
   std::string metrics() override { return "holdfast_snapshots " + std::to_string(views_.size()) + "\n"; }
   Status change_passphrase(ByteView, ByteView, const KdfParameters&, const std::optional<RecoveryCode>&) override { return ok_status(); }

@@ -37,12 +37,13 @@ std::string heal_text(const HealReport& report, bool dry_run) {
     for (const std::string& problem : network.problems) text += "    " + problem + "\n";
   }
   for (const std::string& name : report.gone) text += name + " is gone, or silent: shards that lie there are rebuilt where there is a network without one\n";
-  if (report.packs_lacking == 0) return text + "nothing lacks a copy\n";
+  std::string left;
+  for (const std::string& why : report.left) left += "  not yet: " + why + "\n";
+  if (report.packs_lacking == 0) return text + (report.gone.empty() ? "nothing lacks a copy\n" : "nothing that could be looked at lacks a copy\n") + left;
   text += std::to_string(report.packs_lacking) + (report.packs_lacking == 1 ? " pack lacks" : " packs lack") + " a copy or a shard";
   text += dry_run ? "\n" : ", " + std::to_string(report.packs_mended) + " mended\n";
   if (report.packs_lost > 0) text += std::to_string(report.packs_lost) + " can't be given back by what is left: verify says which files need them\n";
-  for (const std::string& why : report.left) text += "  not yet: " + why + "\n";
-  return text;
+  return text + left;
 }
 
 }  // namespace

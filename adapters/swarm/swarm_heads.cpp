@@ -183,9 +183,9 @@ Result<Bytes> SwarmStore::read_head(const std::string& reference, const CallCont
   Result<http::CollectedResponse> reply = exchange(getting, time_for(kHeadMaxBytes), context);
   if (!reply) return std::move(reply).error().with_context(doing);
   if (reply->head.status != 200) {
-    // The feed says that it is there: what the node can't find now is no proof that there is no head.
+    // The feed says that it is there: bytes that can't be found are no proof that there is no head, but a head that is broken.
     Error error = swarm::reply_error(reply->head.status, doing, reply->body);
-    if (error.code() == ErrorCode::kNotFound) error = std::move(error).with_code(ErrorCode::kUnavailable);
+    if (error.code() == ErrorCode::kNotFound) error = std::move(error).with_code(ErrorCode::kCorrupt);
     return std::move(error).on_network(traits_.name);
   }
   if (swarm::object_address(reply->body).hex() != reference) return Error(ErrorCode::kCorrupt, doing + ": other bytes came back").on_network(traits_.name);

@@ -154,6 +154,8 @@ Steward::Targets Steward::targets_of(const std::optional<std::set<PackId>>& pack
 Result<Steward::Findings> Steward::look(const std::optional<std::set<PackId>>& packs, CopyCheckLevel level,
                                         const std::function<void(std::uint64_t, std::uint64_t)>& progress, const CallContext& context) {
   const Targets targets = targets_of(packs);
+  // One that is back is not left alone any longer.
+  ask_health(targets, context);
   HOLDFAST_ASSIGN(Findings findings, look_at(targets, level, progress, context));
   judge(targets, findings);
   return findings;

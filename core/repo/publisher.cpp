@@ -247,12 +247,23 @@ Result<Bytes> Publisher::make_head(const MetaPlan& plan) const {
   return out;
 }
 
+/// The head that is there. One that this run saw stand and that is lost or spoilt since is written anew; before that, it may be ahead of this state folder, and nothing is written over what can't be read.
+Result<HeadReader::OwnHead> Publisher::look_at_own_head(Lane& lane, const RepositoryCatalog::OwnState& published, const CallContext& context) {
+  auto found = parts_.heads.check_own(*lane.store, published, context);
+  if (found) return found;
+  const ErrorCode code = found.error().code();
+  const bool is_broken = code == ErrorCode::kNotFound || code == ErrorCode::kCorrupt || code == ErrorCode::kOutOfRange;
+  if (!lane.checked || !is_broken) return found;
+  log_warning("the head on " + lane.store->traits().name + " is written anew: " + found.error().message());
+  return HeadReader::OwnHead{parts_.catalog.slot(), false};
+}
+
 Status Publisher::publish(Lane& lane, const CallContext& context) {
   const auto published = [&] {
     const std::lock_guard lock(mutex_);
     return lane.published;
   }();
-  HOLDFAST_ASSIGN(const HeadReader::OwnHead before, parts_.heads.check_own(*lane.store, published, context));
+  HOLDFAST_ASSIGN(const HeadReader::OwnHead before, look_at_own_head(lane, published, context));
   MetaPlan plan = this->plan();
   if (plan.state.slot != before.slot) return Error(ErrorCode::kUnavailable, "this writer's slot was changed meanwhile");
   HOLDFAST_TRY(check_places(lane, before, context));

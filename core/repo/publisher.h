@@ -70,6 +70,7 @@ class Publisher {
   void run(Lane& lane, const std::stop_token& stop);
   bool wait_for_work(Lane& lane, const std::stop_token& stop);
   Status publish(Lane& lane, const CallContext& context);
+  Result<HeadReader::OwnHead> look_at_own_head(Lane& lane, const RepositoryCatalog::OwnState& published, const CallContext& context);
   MetaPlan plan();
   Result<Bytes> make_object(const MetaPlan& plan, const MetaObject& meta) const;
   Status check_places(Lane& lane, const HeadReader::OwnHead& own, const CallContext& context);

@@ -46,6 +46,32 @@ Status RepositoryImpl::wait_mended(const std::vector<PackRow>& packs, const Call
   return ok_status();
 }
 
+/// Which of them have all again, by the catalog, and why not the others.
+void RepositoryImpl::report_mended(const Steward::Findings& found, HealReport& report) const {
+  std::map<PackNumber, std::vector<std::string>> pending;
+  for (const PlacementStatus& each : placer_->pending()) {
+    pending[each.number].push_back(each.network + ": " + (each.last_error.empty() ? "not tried yet" : each.last_error));
+  }
+  const auto note = [&](const PackRow& row, const std::string& why) {
+    if (report.left.size() < kLeftMax) report.left.push_back("pack " + row.id.hex().substr(0, 16) + " " + why);
+  };
+  for (const PackRow& row : found.to_mend) {
+    if (const auto reasons = pending.find(row.number); reasons != pending.end()) {
+      for (const std::string& why : reasons->second) note(row, "on " + why);
+      continue;
+    }
+    std::string bad;
+    for (const CopyRow& copy : catalog_->view().copy_rows(row.id)) {
+      if (!copy.is_good() || (copy.copy.shard && found.gone.contains(copy.copy.network))) bad += (bad.empty() ? "" : ", ") + copy.copy.network;
+    }
+    if (bad.empty()) {
+      ++report.packs_mended;
+    } else {
+      note(row, "lies on " + bad + ", and no network that has nothing of it is there to take that");
+    }
+  }
+}
+
 Result<HealReport> RepositoryImpl::heal(const HealOptions& what, const std::function<void(std::uint64_t, std::uint64_t)>& progress, const CallContext& context) {
   std::optional<std::set<PackId>> packs;
   if (!what.snapshots.empty()) {
@@ -64,18 +90,7 @@ Result<HealReport> RepositoryImpl::heal(const HealOptions& what, const std::func
   placer_->retry_now();
   steward_->mend(found);
   HOLDFAST_TRY(wait_mended(found.to_mend, context));
-  std::map<PackNumber, std::vector<std::string>> left;
-  for (const PlacementStatus& each : placer_->pending()) {
-    left[each.number].push_back(each.network + ": " + (each.last_error.empty() ? "not tried yet" : each.last_error));
-  }
-  for (const PackRow& row : found.to_mend) {
-    const auto why = left.find(row.number);
-    if (why == left.end()) {
-      ++report.packs_mended;
-    } else if (report.left.size() < kLeftMax) {
-      for (const std::string& text : why->second) report.left.push_back("pack " + row.id.hex().substr(0, 16) + " on " + text);
-    }
-  }
+  report_mended(found, report);
   HOLDFAST_TRY(state_safety());
   // As far as networks answer: what was mended stands in the own log in any case.
   const Status published = publisher_->flush(options_.networks->all().size(), context);

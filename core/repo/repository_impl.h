@@ -173,6 +173,7 @@ class RepositoryImpl final : public Repository {
   Result<std::size_t> place_all(const CallContext& context);
   Status publish_on(std::size_t quorum, const CallContext& context);
   Result<std::set<PackId>> packs_of(const std::vector<SnapshotId>& ids, const CallContext& context);
+  void report_mended(const Steward::Findings& found, HealReport& report) const;
   Status wait_mended(const std::vector<PackRow>& packs, const CallContext& context) const;
   Status expect_safe(const SnapshotId& id) const;
   bool holds_anything(const Database& database) const;

@@ -40,6 +40,14 @@ void RetryingStore::reset() {
   }
 }
 
+Result<StoreHealth> RetryingStore::health(const CallContext& context) {
+  Result<StoreHealth> found = StoreDecorator::health(context);
+  if (!found || !found->reachable) return found;
+  const std::lock_guard lock(mutex_);
+  for (Circuit* circuit : {&reads_, &others_}) circuit->open_until = std::min(circuit->open_until, clock_.mono_now());
+  return found;
+}
+
 RetryingStore::Circuit& RetryingStore::circuit_of(StoreVerb verb) {
   const bool is_read = verb == StoreVerb::kRead || verb == StoreVerb::kResolveHead || verb == StoreVerb::kFetchHead;
   return is_read ? reads_ : others_;

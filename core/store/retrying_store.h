@@ -33,6 +33,8 @@ class RetryingStore final : public StoreDecorator {
   [[nodiscard]] Breaker breaker() const;
   /// Forgets failures: the next call is tried.
   void reset();
+  /// A network that says that it can be reached again is tried by the next call, whatever time it was to be left alone for.
+  Result<StoreHealth> health(const CallContext& context) override;
 
  protected:
   Status around(const StoreCall& call, const CallContext& context, const Attempt& attempt) override;

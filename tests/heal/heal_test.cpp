@@ -170,6 +170,19 @@ TEST(Erasure, NetworkGoneForGood_IsReplacedByTheFourth) {
   world.expect_readable();
 }
 
+TEST(Erasure, NetworkGoneAndNoSpare_IsNotCalledMended) {
+  HealWorld world({"alpha", "beta", "gamma"}, "2/3");
+  world.open_again({"beta"});
+  const HealReport report = world.heal();
+  EXPECT_THAT(report.gone, ElementsAre("beta"));
+  EXPECT_GT(report.packs_lacking, 0U);
+  EXPECT_EQ(report.packs_mended, 0U);
+  EXPECT_EQ(report.packs_lost, 0U);
+  ASSERT_FALSE(report.left.empty());
+  EXPECT_THAT(report.left.front(), HasSubstr("lies on beta"));
+  world.expect_readable();
+}
+
 TEST(Erasure, RecoveryFromNothing_WithANetworkMissing) {
   HealWorld world({"alpha", "beta", "gamma", "delta"}, "2/3");
   world.machine->close();
@@ -248,6 +261,21 @@ TEST(Heal, CatalogObjectsOfANetwork_ComeBackToo) {
     ASSERT_TRUE(read) << read.error().message();
     EXPECT_TRUE(*read == world.content);
   }
+}
+
+/// The head of this run is spoilt behind its back: it is written anew, and nothing waits for ever.
+TEST(Heal, SpoiltHead_IsWrittenAnew) {
+  HealWorld world({"alpha", "beta"}, "");
+  for (const auto& path : world.files("alpha", "heads")) spoil(path, 200);
+  testing::write_file(world.repository(), "orders", "more", SeededRandom(4).bytes(1'000));
+  testing::seal(world.repository(), "orders");
+  ASSERT_TRUE(world.repository().settle(true, patient()));
+  world.wait_all();
+  world.machine->close();
+  Machine other(world.without({"beta"}), "db2");
+  const auto recovered = other.recover(world.sheet, "alpha");
+  ASSERT_TRUE(recovered) << recovered.error().message();
+  EXPECT_EQ((*recovered)->snapshots("orders").size(), 2U);
 }
 
 TEST(Heal, LostOnBothNetworks_IsSaid) {

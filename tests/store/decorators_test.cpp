@@ -118,6 +118,21 @@ TEST(RetryingStore, Breaker_StopsAskingAndLetsOneTrialThrough) {
   EXPECT_EQ(b.store().breaker(), RetryingStore::Breaker::kClosed);
 }
 
+TEST(RetryingStore, NetworkThatSaysItIsBack_IsTriedAtOnce) {
+  RetryBench b;
+  b.options = {.attempts_max = 1, .trip_after = 3, .open_first = 1h, .open_max = 1h};
+  b.network->always({.kind = Kind::kErrorInstead});
+  for (int i = 0; i < 3; ++i) EXPECT_FALSE(b.put());
+  EXPECT_FALSE(b.store().health({}));
+  EXPECT_FALSE(b.put());
+  EXPECT_EQ(b.network->calls(StoreVerb::kPut), 3) << "one that does not answer is left alone";
+  b.network->clear();
+  EXPECT_FALSE(b.put()) << "nobody has asked it yet";
+  ASSERT_TRUE(b.store().health({}));
+  EXPECT_TRUE(b.put());
+  EXPECT_EQ(b.store().breaker(), RetryingStore::Breaker::kClosed);
+}
+
 TEST(RetryingStore, NetworkThatTakesNothing_IsReadAllTheSame) {
   RetryBench b;
   b.options = {.attempts_max = 1, .trip_after = 3};

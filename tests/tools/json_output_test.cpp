@@ -27,6 +27,7 @@ TEST(StatusJson, HasEverythingThatTheReportSays) {
   network.used_bytes = 110;
   network.latency_ms = 111.5;
   network.faults = 112;
+  network.warnings = {"postage ends"};
   report.networks.push_back(network);
   report.pending.push_back({"pack 12ab34cd", "far", 113, "refused", true});
   report.recovery = {"far", 120, 121, "out of time"};
@@ -47,7 +48,7 @@ TEST(StatusJson, HasEverythingThatTheReportSays) {
     "catalog_problems": ["entries 1 to 2 are missing"],
     "notices": ["orders: compressed inside"],
     "networks": [{"name": "far", "type": "ipfs", "site": "dc1", "state": "ok", "bytes_stored": 108, "quota": 1024, "capacity_bytes": 109, "used_bytes": 110,
-                  "latency_ms": 111.5, "faults": 112, "last_error": "it was slow"}],
+                  "latency_ms": 111.5, "faults": 112, "last_error": "it was slow", "warnings": ["postage ends"]}],
     "pending": [{"what": "pack 12ab34cd", "network": "far", "bytes": 113, "reason": "refused", "failed": true}],
     "cache": {"hits": 114, "misses": 115, "damaged": 116, "evicted": 117, "used_bytes": 118, "limit_bytes": 119}})");
   EXPECT_EQ(status_json(config, {"/mnt/backup"}, report), expected);

@@ -24,6 +24,8 @@ class PlacementPolicy {
   [[nodiscard]] virtual std::vector<std::string> networks(std::uint32_t domain) const = 0;
   /// How packs are cut in shards, one on a network: the first networks() get one each, the others are spare. nullopt: all of them get the whole pack.
   [[nodiscard]] virtual std::optional<ErasureCode> code(std::uint32_t domain) const = 0;
+  /// Networks that may take a shard of a pack of that domain, in order; of another writer's packs (0) those that all databases of this machine name.
+  [[nodiscard]] virtual std::vector<std::string> takers(std::uint32_t domain) const { return networks(domain); }
   /// Whether copies on these networks are the quorum that makes a pack *safe* (design §1). Also decides when a staged file may go.
   [[nodiscard]] virtual bool is_safe(std::uint32_t domain, const std::vector<std::string>& networks) const = 0;
 };

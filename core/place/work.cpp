@@ -62,7 +62,7 @@ void Placer::State::assign_shards(PackWork& work, const ErasureCode& code, const
     delivery.shard = copy.shard->plan;
     missing.erase(copy.shard->plan.index);
   }
-  std::vector<std::string> order = parts.policy.networks(work.pack.domain);
+  std::vector<std::string> order = parts.policy.takers(work.pack.domain);
   for (const NetworkCopy& copy : parts.directory.copies(work.pack.id)) {
     if (std::ranges::find(order, copy.network) == order.end()) order.push_back(copy.network);
   }
@@ -82,7 +82,7 @@ void Placer::State::assign_shards(PackWork& work, const ErasureCode& code, const
 /// A shard whose network goes on failing goes to one that has none and does not fail.
 void Placer::State::move_to_spare(PackWork& work, const std::string& network) {
   const auto from = work.deliveries.find(network);
-  for (const std::string& name : parts.policy.networks(work.pack.domain)) {
+  for (const std::string& name : parts.policy.takers(work.pack.domain)) {
     const auto spare = networks.find(name);
     if (work.deliveries.contains(name) || spare == networks.end() || spare->second.failures > 0) continue;
     log_warning("shard " + std::to_string(from->second.shard->index) + " of pack " + work.pack.id.hex().substr(0, 16) + " goes to " + name + " instead of " + network +

@@ -156,6 +156,20 @@ std::vector<std::string> DomainRules::networks(std::uint32_t domain) const {
   return out;
 }
 
+std::vector<std::string> DomainRules::takers(std::uint32_t domain) const {
+  if (domain != 0) return networks(domain);
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> out;
+  bool is_first = true;
+  for (const auto& [id, domains] : databases_) {
+    const auto found = domains.empty() ? rules_.end() : rules_.find(domains.back());
+    if (found == rules_.end()) continue;
+    if (std::exchange(is_first, false)) out = found->second.networks;
+    std::erase_if(out, [&](const std::string& name) { return std::ranges::find(found->second.networks, name) == found->second.networks.end(); });
+  }
+  return out;
+}
+
 std::string DomainRules::site_of(const std::string& network) const {
   const auto store = networks_.find(network);
   return store == nullptr ? std::string(kThisHost) : store->traits().site;

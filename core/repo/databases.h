@@ -64,6 +64,7 @@ class DomainRules final : public PlacementPolicy {
   /// All that its packs went to, the present one last; empty for an unknown database.
   [[nodiscard]] std::vector<std::uint32_t> domains_of(const DatabaseId& database) const;
   [[nodiscard]] std::vector<std::string> networks(std::uint32_t domain) const override;
+  [[nodiscard]] std::vector<std::string> takers(std::uint32_t domain) const override;
   [[nodiscard]] std::optional<ErasureCode> code(std::uint32_t domain) const override;
   [[nodiscard]] bool is_safe(std::uint32_t domain, const std::vector<std::string>& networks) const override;
   /// The same of packs that are cut by `code`, or whole, whatever the domain's are: by its quorum.

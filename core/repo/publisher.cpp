@@ -252,7 +252,7 @@ Result<HeadReader::OwnHead> Publisher::look_at_own_head(Lane& lane, const Reposi
   auto found = parts_.heads.check_own(*lane.store, published, context);
   if (found) return found;
   const ErrorCode code = found.error().code();
-  const bool is_broken = code == ErrorCode::kNotFound || code == ErrorCode::kCorrupt || code == ErrorCode::kOutOfRange;
+  const bool is_broken = code == ErrorCode::kNotFound || code == ErrorCode::kCorrupt || code == ErrorCode::kOutOfRange || code == ErrorCode::kUntrusted;
   if (!lane.checked || !is_broken) return found;
   log_warning("the head on " + lane.store->traits().name + " is written anew: " + found.error().message());
   return HeadReader::OwnHead{parts_.catalog.slot(), false};

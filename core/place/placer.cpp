@@ -65,11 +65,16 @@ void Placer::State::add_all() {
 void Placer::State::look_again(const StagedPack& pack, const std::set<std::string>& gone) {
   if (parts.directory.copies(pack.id).empty()) return;
   PackWork work = work_for(pack, false, gone);
-  const std::lock_guard lock(mutex);
+  std::unique_lock lock(mutex);
+  // One that is just leaving staging leaves the books with that, in a moment.
+  work_changed.wait(lock, [&] {
+    const auto leaving = packs.find(pack.number);
+    return leaving == packs.end() || !leaving->second.dropping;
+  });
   const auto found = packs.find(pack.number);
   if (found == packs.end()) {
     if (placed_on(work).size() < work.deliveries.size()) packs.emplace(pack.number, std::move(work));
-  } else if (!found->second.dropping) {
+  } else {
     auto& old = found->second.deliveries;
     for (const std::string& name : gone) {
       const auto it = old.find(name);

@@ -80,8 +80,12 @@ void Placer::State::look_again(const StagedPack& pack, const std::set<std::strin
       const auto it = old.find(name);
       if (it != old.end() && it->second.shard && !work.deliveries.contains(name)) old.erase(it);
     }
+    const auto is_given_elsewhere = [&](const std::string& name, const Delivery& delivery) {
+      return delivery.shard && std::ranges::any_of(old, [&](const auto& each) { return each.first != name && each.second.shard == delivery.shard; });
+    };
     for (auto& [name, delivery] : work.deliveries) {
       const auto it = old.find(name);
+      if (it == old.end() && is_given_elsewhere(name, delivery)) continue;
       if (it == old.end() || (it->second.state == DeliveryState::kPlaced && delivery.state != DeliveryState::kPlaced)) old[name] = std::move(delivery);
     }
   }
@@ -274,7 +278,7 @@ void Placer::State::offer_to_cache(const StagedPack& pack) {
   const auto copies = parts.directory.copies(pack.id);
   const bool data_is_near = std::ranges::any_of(copies, [&](const NetworkCopy& copy) {
     const auto store = parts.networks.find(copy.network);
-    return store && store->traits().is_at_hand;
+    return !copy.shard && store && store->traits().is_at_hand;
   });
   const auto read = [&](std::uint64_t offset, std::uint64_t size) -> Result<Bytes> {
     HOLDFAST_ASSIGN(std::optional<Bytes> bytes, parts.stage.read(pack.number, offset, size));

@@ -322,6 +322,15 @@ std::vector<NetworkCopy> CatalogView::copies(const PackId& pack) const {
   return out;
 }
 
+/// One whole copy answers without copying anything.
+bool CatalogView::has_good_copy(const PackId& pack) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = copies_.find(pack);
+  if (found == copies_.end()) return false;
+  const bool is_whole = std::any_of(found->second.begin(), found->second.end(), [](const CopyRow& row) { return row.is_good() && !row.copy.shard; });
+  return is_whole || gives_back(good_copies(found->second));
+}
+
 std::vector<NetworkCopy> CatalogView::held_copies(const PackId& pack) const { return good_copies(copy_rows(pack)); }
 
 std::vector<CopyRow> CatalogView::copy_rows(const PackId& pack) const {

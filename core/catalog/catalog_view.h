@@ -88,6 +88,7 @@ class CatalogView final : public PlacementDirectory {
 
   [[nodiscard]] std::vector<NetworkCopy> copies(const PackId& pack) const override;
   [[nodiscard]] std::vector<NetworkCopy> held_copies(const PackId& pack) const override;
+  [[nodiscard]] bool has_good_copy(const PackId& pack) const override;
   /// Of copies that stand, not of shards that were placed elsewhere since.
   [[nodiscard]] std::vector<CopyRow> copy_rows(const PackId& pack) const;
   /// Also copies that are superseded.

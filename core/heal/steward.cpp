@@ -40,11 +40,6 @@ void Steward::suspect(const std::string& network, const std::string& locator) {
   wake_.wake();
 }
 
-std::map<std::string, std::vector<std::string>> Steward::warnings() const {
-  const std::lock_guard lock(mutex_);
-  return warnings_;
-}
-
 void Steward::run(const std::stop_token& stop) {
   MonoTime next = parts_.clock.mono_now() + options_.settle;
   MonoTime suspects_not_before = next;

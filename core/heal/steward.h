@@ -57,9 +57,6 @@ class Steward {
   /// Has the Placer put back what `findings` lacks. Returns at once.
   void mend(const Findings& findings);
 
-  /// One line for each thing that will be lost if nobody acts, by network; of the last round.
-  [[nodiscard]] std::map<std::string, std::vector<std::string>> warnings() const;
-
  private:
   /// A copy that is to be looked at.
   struct Target {
@@ -90,7 +87,7 @@ class Steward {
   mutable std::mutex mutex_;  ///< all below
   Suspects suspects_;
   std::map<std::string, MonoTime> silent_since_;
-  std::map<std::string, std::vector<std::string>> warnings_;
+  std::map<std::string, std::vector<std::string>> warnings_;  ///< that the log has
   std::jthread thread_;  ///< of start() and stop()
 };
 

@@ -18,7 +18,8 @@ class PlacementDirectory {
   /// Those of them that were not found missing or damaged when they were last looked at. Does not ask a network.
   [[nodiscard]] virtual std::vector<NetworkCopy> held_copies(const PackId& pack) const = 0;
   /// Whether those give the pack back. Does not ask a network.
-  [[nodiscard]] bool has_good_copy(const PackId& pack) const { return gives_back(held_copies(pack)); }
+  /// Asked for each known chunk that is written.
+  [[nodiscard]] virtual bool has_good_copy(const PackId& pack) const { return gives_back(held_copies(pack)); }
 };
 
 }  // namespace holdfast

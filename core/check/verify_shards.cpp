@@ -9,7 +9,6 @@ namespace {
 
 constexpr std::size_t kSampleBlocks = 4;
 constexpr std::size_t kProblemsMax = 20;
-constexpr std::uint64_t kFullBlocks = 64;  // read with one call: 4 MiB
 
 }  // namespace
 
@@ -35,26 +34,16 @@ Status Verifier::check_shard(const NetworkCopy& copy, ObjectStore& store, Verify
     out = known->second;
     return ok_status();
   }
-  std::vector<std::pair<std::uint64_t, std::uint64_t>> runs;
-  if (level == VerifyLevel::kFull) {
-    for (std::uint64_t at = 0; at < plan.block_count(); at += kFullBlocks) runs.emplace_back(at, std::min(plan.block_count(), at + kFullBlocks) - 1);
-  } else {
-    for (std::size_t i = 0; i < kSampleBlocks; ++i) {
-      std::uint64_t draw = 0;
-      HOLDFAST_TRY(parts_.random.fill({reinterpret_cast<std::uint8_t*>(&draw), sizeof draw}));
-      runs.emplace_back(draw % plan.block_count(), draw % plan.block_count());
-    }
-  }
   const PackBytes read = [&](std::uint64_t offset, std::uint64_t size) -> Result<Bytes> {
     Bytes bytes(size);
     HOLDFAST_TRY(store.read(copy.ref, offset, bytes, context));
     report.bytes_read += size;
     return bytes;
   };
-  for (const auto& [first, last] : runs) {
-    const auto bad = find_bad_blocks(plan, copy.shard->id, read, first, last);
-    report.sampled += last - first + 1;
-    if (bad && bad->empty()) continue;
+  const bool is_full = level == VerifyLevel::kFull;
+  const auto bad = is_full ? find_bad_blocks(plan, copy.shard->id, read, 0, plan.block_count() - 1) : find_bad_in_sample(plan, copy.shard->id, read, kSampleBlocks, parts_.random);
+  report.sampled += is_full ? plan.block_count() : kSampleBlocks;
+  if (!bad || !bad->empty()) {
     if (!bad) HOLDFAST_TRY(check_context(context, parts_.clock, "verifying"));
     const bool is_silent = !bad && retry_advice(bad.error().code()) == RetryAdvice::kSameSource;
     out.outcome = is_silent                                            ? VerifiedOutcome::kUnreachable
@@ -63,7 +52,6 @@ Status Verifier::check_shard(const NetworkCopy& copy, ObjectStore& store, Verify
     out.answered = !is_silent;
     note(report.problems, kProblemsMax, bad ? "shard " + copy.ref.locator + ": wrong bytes in block " + std::to_string(bad->front()) : bad.error().message());
     ++report.failed;
-    break;
   }
   if (out.answered) shards_.emplace(id, out);
   return ok_status();

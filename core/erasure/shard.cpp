@@ -119,19 +119,34 @@ bool ShardProof::is_block(std::uint64_t number, ByteView bytes) const {
   return number < hashes_.size() && bytes.size() == block_bytes(number) && merkle_leaf_hash(bytes) == hashes_[number];
 }
 
-Result<std::vector<std::uint64_t>> find_bad_blocks(const ShardPlan& plan, const ShardId& id, const PackBytes& read, std::uint64_t first, std::uint64_t last) {
-  HOLDFAST_ASSIGN(const ShardProof proof, ShardProof::read_from(plan, id, read));
-  if (first > last || last >= proof.block_count()) return Error(ErrorCode::kInvalidArgument, "no such blocks of a shard");
+Result<std::vector<std::uint64_t>> ShardProof::find_bad(const PackBytes& read, std::uint64_t first, std::uint64_t last) const {
+  if (first > last || last >= block_count()) return Error(ErrorCode::kInvalidArgument, "no such blocks of a shard");
   std::vector<std::uint64_t> bad;
   for (std::uint64_t at = first; at <= last; at += kReadBlocks) {
     const std::uint64_t end = std::min(last + 1, at + kReadBlocks);
     const std::uint64_t offset = at * kShardBlockBytes;
-    const std::uint64_t size = (end - 1 - at) * kShardBlockBytes + proof.block_bytes(end - 1);
+    const std::uint64_t size = (end - 1 - at) * kShardBlockBytes + block_bytes(end - 1);
     HOLDFAST_ASSIGN(const Bytes bytes, read(kShardHeaderBytes + offset, size));
-    for (std::uint64_t number = at; number < end && bytes.size() == size; ++number) {
-      if (!proof.is_block(number, ByteView(bytes).subspan((number - at) * kShardBlockBytes, proof.block_bytes(number)))) bad.push_back(number);
-    }
     if (bytes.size() != size) return Error(ErrorCode::kOutOfRange, "a shard ends before its size");
+    for (std::uint64_t number = at; number < end; ++number) {
+      if (!is_block(number, ByteView(bytes).subspan((number - at) * kShardBlockBytes, block_bytes(number)))) bad.push_back(number);
+    }
+  }
+  return bad;
+}
+
+Result<std::vector<std::uint64_t>> find_bad_blocks(const ShardPlan& plan, const ShardId& id, const PackBytes& read, std::uint64_t first, std::uint64_t last) {
+  HOLDFAST_ASSIGN(const ShardProof proof, ShardProof::read_from(plan, id, read));
+  return proof.find_bad(read, first, last);
+}
+
+Result<std::vector<std::uint64_t>> find_bad_in_sample(const ShardPlan& plan, const ShardId& id, const PackBytes& read, std::size_t count, RandomSource& random) {
+  HOLDFAST_ASSIGN(const ShardProof proof, ShardProof::read_from(plan, id, read));
+  std::vector<std::uint64_t> bad;
+  for (std::size_t i = 0; i < count && bad.empty(); ++i) {
+    std::uint64_t draw = 0;
+    HOLDFAST_TRY(random.fill({reinterpret_cast<std::uint8_t*>(&draw), sizeof draw}));
+    HOLDFAST_ASSIGN(bad, proof.find_bad(read, draw % proof.block_count(), draw % proof.block_count()));
   }
   return bad;
 }

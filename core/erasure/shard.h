@@ -47,6 +47,8 @@ class ShardProof {
 
   /// Whether `bytes` are block `number` (the last one may be shorter).
   [[nodiscard]] bool is_block(std::uint64_t number, ByteView bytes) const;
+  /// Reads blocks [first, last] and gives the numbers of those that are not what they should be. Errors: those of `read`; kInvalidArgument.
+  Result<std::vector<std::uint64_t>> find_bad(const PackBytes& read, std::uint64_t first, std::uint64_t last) const;
   /// Size of block `number`.
   [[nodiscard]] std::uint64_t block_bytes(std::uint64_t number) const;
   [[nodiscard]] std::uint64_t block_count() const noexcept { return hashes_.size(); }
@@ -60,5 +62,7 @@ class ShardProof {
 /// Reads blocks [first, last] of a shard's body and gives the numbers of those that are not what the shard's id promises.
 /// Errors: those of `read`, and of ShardProof::read_from.
 Result<std::vector<std::uint64_t>> find_bad_blocks(const ShardPlan& plan, const ShardId& id, const PackBytes& read, std::uint64_t first, std::uint64_t last);
+/// The same of `count` blocks that are drawn, until one is bad. Errors: also those of `random`.
+Result<std::vector<std::uint64_t>> find_bad_in_sample(const ShardPlan& plan, const ShardId& id, const PackBytes& read, std::size_t count, RandomSource& random);
 
 }  // namespace holdfast

@@ -23,17 +23,10 @@ CopyFinding finding_of(const Error& error) {
 
 Status check_shard(const NetworkCopy& copy, const PackBytes& read, CopyCheckLevel level, RandomSource& random) {
   const ShardPlan& plan = copy.shard->plan;
-  const auto prove = [&](std::uint64_t first, std::uint64_t last) -> Status {
-    HOLDFAST_ASSIGN(const auto bad, find_bad_blocks(plan, copy.shard->id, read, first, last));
-    if (bad.empty()) return ok_status();
-    return Error(ErrorCode::kCorrupt, std::to_string(bad.size()) + " blocks of the shard " + copy.ref.locator + " are not what was put, the first of them block " + std::to_string(bad.front()));
-  };
-  if (level == CopyCheckLevel::kFull) return prove(0, plan.block_count() - 1);
-  for (std::size_t i = 0; i < kSamples; ++i) {
-    HOLDFAST_ASSIGN(const std::uint64_t block, draw_below(random, plan.block_count()));
-    HOLDFAST_TRY(prove(block, block));
-  }
-  return ok_status();
+  HOLDFAST_ASSIGN(const auto bad, level == CopyCheckLevel::kFull ? find_bad_blocks(plan, copy.shard->id, read, 0, plan.block_count() - 1)
+                                                                 : find_bad_in_sample(plan, copy.shard->id, read, kSamples, random));
+  if (bad.empty()) return ok_status();
+  return Error(ErrorCode::kCorrupt, std::to_string(bad.size()) + " blocks of the shard " + copy.ref.locator + " are not what was put, the first of them block " + std::to_string(bad.front()));
 }
 
 Status check_whole(ObjectReader& store, const NetworkCopy& copy, const PackId& pack, const PackBytes& read, ByteView maintenance_key, CopyCheckLevel level,

@@ -65,7 +65,8 @@ void Placer::State::take_back(const Job& job, const ObjectRef& ref, const Error&
 /// Made anew for each try, which is cheaper than keeping it.
 Status Placer::State::deliver_shard(const Job& job, const CallContext& context) {
   const std::string& network = job.store->traits().name;
-  HOLDFAST_ASSIGN(const MadeShard made, make_shard_of(job, context));
+  HOLDFAST_ASSIGN(const PackBytes pack, bytes_of(job, context));
+  HOLDFAST_ASSIGN(const MadeShard made, make_shard(*job.shard, pack));
   HOLDFAST_ASSIGN(const ObjectRef ref, put_once(job, made.object.size(), [&]() -> Result<ObjectRef> {
     if (job.bad && job.store->traits().can_remove) HOLDFAST_TRY(job.store->remove(*job.bad, context));
     return job.store->put(object_name(*job.shard), made.object, context);
@@ -128,11 +129,6 @@ Result<PackBytes> Placer::State::bytes_of(const Job& job, const CallContext& con
   });
 }
 
-Result<MadeShard> Placer::State::make_shard_of(const Job& job, const CallContext& context) {
-  HOLDFAST_ASSIGN(const PackBytes pack, bytes_of(job, context));
-  return make_shard(*job.shard, pack);
-}
-
 /// Header, trailer and random blocks, read back and proved.
 Status Placer::State::check_shard(const Job& job, const MadeShard& made, const ObjectRef& ref, const CallContext& context) {
   const PackBytes read = [&](std::uint64_t offset, std::uint64_t size) -> Result<Bytes> {
@@ -141,13 +137,8 @@ Status Placer::State::check_shard(const Job& job, const MadeShard& made, const O
     return bytes;
   };
   return until_visible(parts.clock, job.store->traits(), context, [&]() -> Status {
-    for (std::size_t count = 0; count < kSampleRecords; ++count) {
-      std::uint64_t draw = 0;
-      HOLDFAST_TRY(parts.random.fill({reinterpret_cast<std::uint8_t*>(&draw), sizeof draw}));
-      const std::uint64_t block = draw % job.shard->block_count();
-      HOLDFAST_ASSIGN(const auto bad, find_bad_blocks(*job.shard, made.id, read, block, block));
-      if (!bad.empty()) return Error(ErrorCode::kCorrupt, "block " + std::to_string(block) + " of it is not what was put");
-    }
+    HOLDFAST_ASSIGN(const auto bad, find_bad_in_sample(*job.shard, made.id, read, kSampleRecords, parts.random));
+    if (!bad.empty()) return Error(ErrorCode::kCorrupt, "block " + std::to_string(bad.front()) + " of it is not what was put");
     return ok_status();
   });
 }

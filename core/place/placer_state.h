@@ -97,7 +97,6 @@ struct Placer::State {
   };
   Status deliver(const Job& job, const CallContext& context);
   Status deliver_shard(const Job& job, const CallContext& context);
-  Result<MadeShard> make_shard_of(const Job& job, const CallContext& context);
   Result<ObjectRef> put_once(const Job& job, std::uint64_t size_bytes, const std::function<Result<ObjectRef>()>& put, const CallContext& context);
   Result<ObjectRef> put_whole(const Job& job, const CallContext& context);
   [[nodiscard]] PackBytes staged_bytes(const StagedPack& pack) const;

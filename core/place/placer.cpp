@@ -185,15 +185,17 @@ void Placer::State::finish(PackNumber number, const std::string& network, const 
   } else {
     delivery.state = DeliveryState::kFailed;
     delivery.last_error = outcome.error().message();
-    if (delivery.failures == 0) delivery.failing_since = parts.clock.wall_now();
+    if (delivery.failures == 0) {
+      delivery.failing_since = parts.clock.wall_now();
+      delivery.failing_from = now;
+    }
     delivery.not_before = backoff(++delivery.failures);
     // Workers that fail together count once.
     if (concerns_the_network(outcome.error().code()) && now >= about.not_before) {
       about.not_before = backoff(++about.failures);
     }
     log_warning("placing " + pack_name(found->second.pack.id) + " on " + network + ": " + delivery.last_error);
-    const bool goes_on = parts.clock.wall_now() - delivery.failing_since >= std::chrono::nanoseconds(options.move_after).count();
-    if (delivery.shard && goes_on) move_to_spare(found->second, network);
+    if (delivery.shard && now - delivery.failing_from >= options.move_after) move_to_spare(found->second, network);
   }
   changed();
 }

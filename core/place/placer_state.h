@@ -23,7 +23,8 @@ struct Delivery {
   PlacementStatus::State state = PlacementStatus::State::kWaiting;
   std::uint32_t failures = 0;
   std::string last_error;
-  WallNanos failing_since = 0;
+  WallNanos failing_since = 0;      ///< for people
+  MonoTime failing_from{};          ///< the same, for decisions
   MonoTime not_before = MonoTime::min();
 };
 

@@ -7,9 +7,8 @@
 
 #include <atomic>
 
-#include "adapters/http/curl_transport.h"
 #include "core/base/clock.h"
-#include "tests/adapters/fake_bee.h"
+#include "tests/adapters/swarm_fixture.h"
 
 namespace holdfast {
 namespace {
@@ -19,26 +18,15 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using testing::BeeRequest;
+using testing::code;
 using testing::FakeBee;
+using testing::kBatch;
+using testing::kOtherBatch;
+using testing::kRef;
+using testing::kReference;
+using testing::open;
 using testing::Peer;
 
-const std::string kBatch = "5158290b2596c39a9eb1ba8364831fb984731eefe15224ec16865100c558152b";
-const std::string kOtherBatch(64, 'e');
-const std::string kReference(64, 'a');
-const ObjectRef kRef{.locator = kBatch + "/" + kReference, .size_bytes = 8};
-
-std::shared_ptr<SwarmStore> open(FakeBee& bee, SwarmStore::Options options = {}) {
-  options.api = bee.url() + "/";
-  options.batch = kBatch;
-  options.sync_timeout = 100ms;
-  const auto store = SwarmStore::make(options, *http::make_curl_transport());
-  EXPECT_TRUE(store) << store.error().message();
-  return *store;
-}
-template <typename T>
-ErrorCode code(const T& result) {
-  return result ? ErrorCode::kInternal : result.error().code();
-}
 
 void expect_refused(FakeBee::Script script, ErrorCode expected, const std::string& says, SwarmStore::Options options = {}) {
   FakeBee bee(std::move(script));
